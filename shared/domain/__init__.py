@@ -1,0 +1,1 @@
+"""Values and decisions, pure: no I/O, no clock, no Azure. Read this room first."""

@@ -1,0 +1,146 @@
+"""The decision, in the order of the design; the first match ends it."""
+
+from datetime import datetime
+
+from shared.domain.addresses import InvalidAddressError, domain_of, normalise
+from shared.domain.connections import Connection, Destination
+from shared.domain.events import Item, PrincipalKind, ShareEvent
+from shared.domain.guests import Guest, GuestState
+from shared.domain.platforms import RULES, Fidelity, Role, map_role
+from shared.domain.reasons import Reason, State
+from shared.domain.shares import Access, Share
+
+
+def assess(event: ShareEvent, item: Item | None, connection: Connection, now: datetime) -> Access | Reason:
+    """Decide what one claim asks for, by the source and the policy alone (steps 1 to 8)."""
+    policy, rules = connection.policy, RULES[connection.platform]
+
+    if event.principal.kind is PrincipalKind.GROUP:
+        return Reason.GROUP
+    if event.principal.kind is PrincipalKind.ANONYMOUS_LINK:
+        return Reason.ANONYMOUS_LINK
+
+    if not event.principal.address:
+        return Reason.ADDRESS_MISSING
+    try:
+        address = normalise(event.principal.address)
+    except InvalidAddressError:
+        return Reason.ADDRESS_INVALID
+    domain = domain_of(address)
+    if domain in connection.internal_domains:
+        return Reason.INTERNAL
+
+    if event.principal.suspended:
+        return Reason.SUSPENDED
+
+    if item is not None and item.kind not in rules.carried | set(policy.extra_scopes):
+        return Reason.UNSUPPORTED_SCOPE
+
+    if rules.must_accept_at_source and event.pending:
+        return Reason.SOURCE_ACCEPTANCE
+    if item is None or item.path is None:
+        return Reason.PATH_UNKNOWN
+
+    mapping = map_role(connection.platform, event.role or "", policy.roles)
+    if mapping is None:
+        return Reason.UNKNOWN_ROLE
+    if mapping.role is None:
+        return Reason.ROLE_NOT_CARRIED
+
+    if domain in policy.denied_domains:
+        return Reason.DOMAIN_DENIED
+    if policy.allowed_domains and domain not in policy.allowed_domains:
+        return Reason.DOMAIN_NOT_ALLOWED
+    if policy.shared_since and event.shared_at is None:
+        return Reason.AGE_UNKNOWN
+    if policy.shared_since and event.shared_at and event.shared_at < policy.shared_since:
+        return Reason.TOO_OLD
+    if event.expires_at and event.expires_at <= now:
+        return Reason.EXPIRED
+    if connection.account_map.get(address, address) is None:
+        return Reason.EXCLUDED
+    role, fidelity = mapping.role, mapping.fidelity
+    if role.width > policy.role_ceiling.width:
+        role, fidelity = policy.role_ceiling, Fidelity.NARROWER
+
+    destination = connection.destination_of(item.path)
+    if isinstance(destination, Reason):
+        return destination
+    return Access(
+        role=role,
+        fidelity=fidelity,
+        destination=destination,
+        link=event.cross_organisation or domain in policy.link_domains or address in policy.link_people,
+        expires_at=event.expires_at,
+    )
+
+
+def assess_share(share: Share, connection: Connection, now: datetime) -> Access | Reason:
+    """Decide what a share asks for: its widest carried claim, else the reason that leaves the most hope."""
+    verdicts = [assess(claim, share.item, connection, now) for claim in share.live_claims]
+    if not verdicts:
+        return Reason.REMOVED_AT_SOURCE
+    carried = [verdict for verdict in verdicts if isinstance(verdict, Access)]
+    if carried:
+        return max(carried, key=lambda access: (access.role.width, not access.link))
+    reasons = [verdict for verdict in verdicts if isinstance(verdict, Reason)]
+    return max(reasons, key=lambda reason: (_HOPE.index(reason.state), reason))
+
+
+_HOPE = [State.REVOKED, State.IGNORED, State.REFUSED, State.NEEDS_ATTENTION, State.WAITING]
+
+
+def is_pre_approved(share: Share, connection: Connection) -> bool:
+    """Tell whether somebody who shared this item holds the right to invite external users (the gate, step 10)."""
+    return any(
+        claim.sharer.may_invite or _is_listed(claim.sharer.address, connection.policy.pre_approved_sharers)
+        for claim in share.live_claims
+    )
+
+
+def _is_listed(address: str | None, addresses: tuple[str, ...]) -> bool:
+    try:
+        return address is not None and normalise(address) in addresses
+    except InvalidAddressError:
+        return False
+
+
+_BY_GUEST = {
+    GuestState.UNKNOWN: Reason.APPROVAL,
+    GuestState.HELD: Reason.APPROVAL,
+    GuestState.APPROVED: Reason.INVITATION,
+    GuestState.INVITED: Reason.ACCEPTANCE,
+    GuestState.DENIED: Reason.DENIED,
+}
+
+
+def wanted(share: Share, guest: Guest) -> Access | None:
+    """Return what the share gives now: nothing before the guest is usable (law 2)."""
+    return share.access if guest.state is GuestState.USABLE else None
+
+
+def explain(share: Share, guest: Guest) -> Reason:
+    """Return where the share stands and why (steps 1 to 11), from what is known about it and about its guest."""
+    settled = share.settlement
+    if isinstance(share.verdict, Reason) or share.verdict is None:
+        verdict = share.verdict or Reason.PROCESSING_FAILED
+        return verdict if settled is None or settled.access is None else Reason.REVOCATION
+    if guest.state is GuestState.BLOCKED:
+        return guest.trouble or Reason.PROCESSING_FAILED
+    if guest.state is not GuestState.USABLE:
+        return _BY_GUEST[guest.state]
+    if settled is None or settled.access != share.verdict:
+        return Reason.GRANT
+    return settled.reason
+
+
+def covers(access: Access, place: Destination) -> bool:
+    """Tell whether an access reaches a place: direct roles are inherited by what lies beneath, links stand alone."""
+    return access.destination.covers(place) if not access.link else access.destination == place
+
+
+def wanted_role(shares: list[Share], guest: Guest, place: Destination, *, link: bool) -> Role | None:
+    """Return the widest role that any of the guest's shares gives at a place, directly or through a link."""
+    accesses = [access for share in shares if (access := wanted(share, guest)) is not None]
+    roles = [access.role for access in accesses if access.link is link and covers(access, place)]
+    return max(roles, key=lambda role: role.width, default=None)

@@ -1,0 +1,97 @@
+"""A grant: a permission that Guestpass itself wrote, and what to do about one place for one guest."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pydantic import AwareDatetime, Field
+
+from shared.domain.addresses import digest
+from shared.domain.connections import Destination
+from shared.domain.platforms import Role
+from shared.domain.value import Value
+
+
+class Grant(Value):
+    """One permission of ours: a person's direct role on an item, or their membership of a link.
+
+    The row is written before Microsoft Graph is asked, when nothing of that person was on the item: from then on
+    whatever appears there is ours, also when a crash hides the answer. `permission_id` is filled by reading back.
+    """
+
+    item_id: str
+    place: Destination
+    link: bool
+    role: Role
+    permission_id: str | None = None
+    verified_at: AwareDatetime | None = None
+
+    @property
+    def id(self) -> str:
+        """One grant per guest, item and way."""
+        return grant_id(self.place.drive, self.item_id, link=self.link)
+
+
+def grant_id(drive: str, item_id: str, *, link: bool) -> str:
+    """Return the id of a guest's grant on an item, by a link or directly."""
+    return digest("grant", drive, item_id, "link" if link else "direct")
+
+
+class Permission(Value):
+    """An entry of an item's permission list that concerns one person."""
+
+    id: str
+    role: Role | None  # None: neither read nor write (owner and the like), wider than anything of ours
+    link: bool
+    inherited: bool
+    members: tuple[str, ...] = ()  # object ids, links only
+
+    @property
+    def width(self) -> int:
+        """Order by how much it gives."""
+        return self.role.width if self.role else 9
+
+
+class Scope(Value):
+    """An item at which Guestpass wrote a permission, which ends inheritance there.
+
+    `copied` are the ids of the permissions that were inherited until then and stand there as copies since: a copy of
+    a permission of ours is taken back together with it. `link_members` are the people who should be in our links.
+    """
+
+    item_id: str
+    place: Destination
+    copied: tuple[str, ...] = ()
+    link_members: dict[Role, tuple[str, ...]] = Field(default={})
+
+
+class Step(StrEnum):
+    """What to do at one place."""
+
+    NOTHING = "nothing"
+    ALREADY = "already"  # access is there, given by others or from above
+    CONFLICT = "conflict"  # somebody else gave a narrower role
+    GRANT = "grant"
+    CHANGE = "change"
+    REMOVE = "remove"
+
+
+def plan_direct(
+    want: Role | None, grant: Grant | None, present: Sequence[Permission], *, copied: bool
+) -> tuple[Step, Permission | None]:
+    """Decide the next step for a direct role, from what is wanted, what is ours and what is really there.
+
+    `present` are the person's direct entries on the item. `copied` tells that the entry there is a copy of a grant of
+    ours on a folder above, made when inheritance ended. Only what is ours is changed or removed (law 5).
+    """
+    own = next((p for p in present if not p.inherited), None)
+    above = next((p for p in present if p.inherited), None)
+    ours = own if grant is not None or copied else None
+    if want is None:
+        return (Step.REMOVE, ours) if ours else (Step.NOTHING, None)
+    if ours:
+        return (Step.NOTHING if ours.role is want else Step.CHANGE, ours)
+    if own:
+        return (Step.ALREADY if own.width >= want.width else Step.CONFLICT, own)
+    if grant is None and above and above.width >= want.width:
+        return Step.ALREADY, above
+    return Step.GRANT, None

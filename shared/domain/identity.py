@@ -1,0 +1,72 @@
+"""The identity ladder: which account at the destination is this person?"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pydantic import AwareDatetime, Field
+
+from shared.domain.addresses import is_invitable
+from shared.domain.connections import Connection
+from shared.domain.reasons import Reason
+from shared.domain.value import Value
+
+
+class UserType(StrEnum):
+    """Entra's userType. External members exist: the type alone says nothing about where a person comes from."""
+
+    MEMBER = "Member"
+    GUEST = "Guest"
+
+
+class Account(Value):
+    """An account of the destination tenant, as found by an address.
+
+    `pending` is externalUserState == PendingAcceptance. A null state means usable: such guests were not made by an
+    invitation and will never turn Accepted.
+    """
+
+    object_id: str
+    user_type: UserType
+    pending: bool = False
+    enabled: bool = True
+
+
+class Invited(Value):
+    """Entra's answer to an invitation. The redeem URL holds a ticket: never log it."""
+
+    invitation_id: str
+    object_id: str
+    redeem_url: str = Field(repr=False)
+
+
+class Accepted(Value):
+    """A guest who accepted, as Entra lists it."""
+
+    object_id: str
+    changed_at: AwareDatetime | None = None
+
+
+class Nobody(Value):
+    """No account fits; the person has to be invited."""
+
+
+type Resolution = Account | Nobody | Reason
+
+
+def mapped_address(connection: Connection, address: str) -> str | Reason:
+    """Return the address under which the person is looked for at the destination.
+
+    First rung: the explicit account map; without an entry the address stays as it is. A null entry excludes.
+    """
+    mapped = connection.account_map.get(address, address)
+    return Reason.EXCLUDED if mapped is None else mapped
+
+
+def resolve(connection: Connection, address: str, found: Sequence[Account]) -> Resolution:
+    """Climb the rungs below the map: member, usable guest, pending guest, nobody. Two hits are never a guess."""
+    accounts = [a for a in found if not (connection.as_is and a.user_type is UserType.MEMBER)]
+    if len(accounts) > 1:
+        return Reason.AMBIGUOUS_IDENTITY
+    if accounts:
+        return accounts[0] if accounts[0].enabled else Reason.ACCOUNT_DISABLED
+    return Nobody() if is_invitable(address) else Reason.ADDRESS_NOT_INVITABLE

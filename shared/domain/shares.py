@@ -1,0 +1,108 @@
+"""A share: what the source says about (connection, item, external person), folded from events in any order."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import AwareDatetime, Field
+
+from shared.domain.addresses import digest
+from shared.domain.connections import Destination
+from shared.domain.events import Change, Item, ShareEvent, Sharer
+from shared.domain.platforms import Fidelity, Role
+from shared.domain.reasons import Reason
+from shared.domain.value import Value
+
+
+class Access(Value):
+    """What a share gives at the destination. `link`: through a link of the person's own instead of directly."""
+
+    role: Role
+    fidelity: Fidelity
+    destination: Destination
+    link: bool = False
+    expires_at: AwareDatetime | None = None
+
+
+class Settlement(Value):
+    """What came of the last work on a share's access; counts only while it is about the same access."""
+
+    access: Access | None
+    reason: Reason
+    at: AwareDatetime
+    since: AwareDatetime
+    attempts: int = 1
+    detail: str | None = None
+
+
+class Share(Value):
+    """One row of the ledger.
+
+    `claims` holds the newest event for each permission of the source that gives the person this item (a person can
+    hold an item directly and through groups). Keeping the newest of each makes the fold commutative and idempotent:
+    any order and any number of deliveries end in the same share.
+    `verdict` is the outcome of the decision that depends on the source and the policy alone.
+    `moved_to` marks a share that was first seen without its item and is now known under another id.
+    """
+
+    id: str
+    connection: str
+    claims: dict[str, ShareEvent] = Field(default={})
+    item: Item | None = None
+    item_from: tuple[AwareDatetime, str] | None = None
+    verdict: Access | Reason | None = None
+    settlement: Settlement | None = None
+    item_id: str | None = None
+    moved_to: str | None = None
+
+    @property
+    def live_claims(self) -> list[ShareEvent]:
+        """The claims that were not taken back, in a stable order."""
+        return [event for _, event in sorted(self.claims.items()) if event.change is not Change.LOST]
+
+    @property
+    def sharer(self) -> Sharer:
+        """Who shared it, as far as known."""
+        return next((event.sharer for event in self.live_claims), Sharer())
+
+    @property
+    def shared_at(self) -> datetime | None:
+        """When it was first shared, None when no claim tells."""
+        return min((event.shared_at for event in self.claims.values() if event.shared_at), default=None)
+
+    @property
+    def access(self) -> Access | None:
+        """What the share should give once the person is ready."""
+        return self.verdict if isinstance(self.verdict, Access) else None
+
+    def fold(self, event: ShareEvent) -> Self:
+        """Return the share with one more fact taken in."""
+        reference = event.reference or ""
+        known = self.claims.get(reference)
+        changed = self
+        if known is None or event.outranks(known):
+            changed = changed.model_copy(update={"claims": {**self.claims, reference: event}})
+        newer = self.item_from is None or (event.at, event.id) > self.item_from
+        if event.item and event.item.path and newer:
+            changed = changed.model_copy(update={"item": event.item, "item_from": (event.at, event.id)})
+        if changed.item is None and event.item is not None:
+            changed = changed.model_copy(update={"item": event.item})
+        return changed
+
+    def absorb(self, other: Self) -> Self:
+        """Return the share with all facts of another one taken in (a share that was first seen without its item)."""
+        share = self
+        for event in other.claims.values():
+            share = share.fold(event)
+        return share
+
+
+def share_id(event: ShareEvent) -> str:
+    """Return the id of the share that the event is about; while its item is hidden, that of its reference."""
+    if event.item is None:
+        return reference_id(event)
+    return digest("item", event.connection, event.item.id, event.partition)
+
+
+def reference_id(event: ShareEvent) -> str:
+    """Return the id under which a share stands while only the source's own reference of the permission is known."""
+    return digest("reference", event.connection, event.reference or "", event.partition)

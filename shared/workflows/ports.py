@@ -1,0 +1,244 @@
+"""The ports: what the workflows need from outside, as protocols. Adapters and the in-memory ones implement them."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.domain.connections import Connection, Destination
+from shared.domain.events import Item, Principal, ShareEvent
+from shared.domain.grants import Permission, Scope
+from shared.domain.identity import Accepted, Account, Invited
+from shared.domain.ledger import Book, Changes
+from shared.domain.messages import ListEntry, Message, Queue, Record
+from shared.domain.platforms import Role
+
+
+class Ledger(Protocol):
+    """Table `guests`: one partition per guest, one transaction per change."""
+
+    async def read(self, key: str, shares: Iterable[str] | None) -> Book:
+        """Read the guest and the undone effects, and the named shares, or with None all shares and grants.
+
+        A partition that does not exist reads as an empty guest.
+        """
+        ...
+
+    async def commit(self, book: Book, changes: Changes) -> None:
+        """Write all or nothing, if the partition is still at `book.version`. Raises ConflictError."""
+        ...
+
+    async def clear(self, key: str, outbox: str) -> None:
+        """Forget effects that were carried out. Nothing happens when they are gone already."""
+        ...
+
+    def keys(self) -> AsyncIterator[str]:
+        """Every partition, for the reconciler."""
+        ...
+
+
+class History(Protocol):
+    """Table `history`: append-only, newest first."""
+
+    async def append(self, record: Record) -> None:
+        """Write an entry; the same entry again changes nothing."""
+        ...
+
+    def read(self, partition: str) -> AsyncIterator[Record]:
+        """The entries of a partition, newest first."""
+        ...
+
+
+class Worklist(Protocol):
+    """Table `worklist`: the index that the page and the timers read. Repaired by the reconciler."""
+
+    async def put(self, entry: ListEntry) -> None:
+        """Write or take out one row."""
+        ...
+
+    def read(self, name: str, *, until: datetime | None = None) -> AsyncIterator[ListEntry]:
+        """The rows of a list, newest first; with `until` only those whose time has come."""
+        ...
+
+    async def find(self, name: str, key: str) -> ListEntry | None:
+        """One row of a list that is kept by key alone (`account`)."""
+        ...
+
+
+class Scopes(Protocol):
+    """Table `scopes`: items at which Guestpass ended inheritance, per drive."""
+
+    async def get(self, drive: str, item_id: str) -> tuple[Scope | None, str | None]:
+        """One scope and its version."""
+        ...
+
+    async def put(self, scope: Scope, version: str | None) -> None:
+        """Write it if it is still at that version (None: if it does not exist). Raises ConflictError."""
+        ...
+
+    async def beneath(self, place: Destination) -> Sequence[Scope]:
+        """The scopes beneath a place, without the place itself."""
+        ...
+
+
+class Marks(Protocol):
+    """Cursors and watermarks in table `sources`."""
+
+    async def get(self, name: str) -> str | None:
+        """A mark's value."""
+        ...
+
+    async def set(self, name: str, value: str) -> None:
+        """Set a mark."""
+        ...
+
+
+class References(Protocol):
+    """Table `sources`: what a platform's own permission ids stood for, since the platform forgets them on removal."""
+
+    async def remember(self, connection: str, reference: str, principal: Principal, item: Item | None) -> None:
+        """Note that this permission concerned this person (one row per person) and item."""
+        ...
+
+    async def end(self, connection: str, reference: str, at: datetime) -> None:
+        """Note that this permission was taken back at that time; an earlier note with a later time stays."""
+        ...
+
+    async def recall(
+        self, connection: str, reference: str
+    ) -> tuple[Sequence[tuple[Principal, Item | None]], datetime | None]:
+        """Everybody noted, with the item as last known, and when it ended."""
+        ...
+
+
+class Bodies(Protocol):
+    """Blobs for delivery bodies that no queue message can hold."""
+
+    async def put(self, name: str, body: bytes) -> None:
+        """Store a body."""
+        ...
+
+    async def get(self, name: str) -> bytes | None:
+        """Read a body."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete a body. It is no error when it is gone."""
+        ...
+
+
+class Source(Protocol):
+    """What a platform's module implements for one connection. Scan and renew follow with the other platforms."""
+
+    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
+        """Check that the raw bytes come from the platform, now; return the delivery's id, the same for repeats.
+
+        Raises RejectedError, and nothing else, whatever the sender sends.
+        """
+        ...
+
+    def read(self, body: bytes) -> Sequence[ShareEvent]:
+        """Read a delivery into share events, as far as it tells. Pure. Raises UnreadableError.
+
+        An empty answer means that the delivery is about nothing that concerns shares.
+        """
+        ...
+
+    async def enrich(self, event: ShareEvent) -> Sequence[ShareEvent]:
+        """Fetch what the delivery lacks: the path, the members of a group. May raise LaterError."""
+        ...
+
+
+class Queues(Protocol):
+    """The storage queues."""
+
+    async def send(
+        self,
+        queue: Queue,
+        body: Message,
+        *,
+        delay: timedelta = timedelta(0),
+        attempt: int = 0,
+    ) -> None:
+        """Send a message that becomes visible after `delay`. `attempt` counts how often it was put off."""
+        ...
+
+
+class Directory(Protocol):
+    """Entra: guests and invitations. Every call may raise LaterError or RefusedError."""
+
+    async def find(self, address: str) -> Sequence[Account]:
+        """All accounts that have the address, in any of the places where Entra keeps one."""
+        ...
+
+    async def invite(self, address: str, name: str | None, *, mail: bool) -> Invited:
+        """Create the invitation, with Microsoft's stock mail or without one."""
+        ...
+
+    async def accepted_since(self, watermark: datetime | None) -> Sequence[Accepted]:
+        """Everybody who accepted since then, in one filtered, selected list; with None everybody who ever did."""
+        ...
+
+
+class Sites(Protocol):
+    """SharePoint: items, permissions, links. Every call may raise LaterError or RefusedError."""
+
+    async def resolve(self, place: Destination, known_id: str | None) -> str | None:
+        """The item's id, by the id known from earlier or by its path; None when nothing is there."""
+        ...
+
+    async def permissions(self, drive: str, item_id: str, object_id: str) -> Sequence[Permission]:
+        """The entries of the item's permission list: the person's direct ones, and every sharing link."""
+        ...
+
+    async def grant(self, drive: str, item_id: str, object_id: str, role: Role) -> None:
+        """Give a direct role, without mail, keeping what is inherited."""
+        ...
+
+    async def change(self, drive: str, item_id: str, permission_id: str, role: Role) -> None:
+        """Change the role of a direct entry."""
+        ...
+
+    async def remove(self, drive: str, item_id: str, permission_id: str) -> None:
+        """Remove an entry. It is no error when it is gone."""
+        ...
+
+    async def link(self, drive: str, item_id: str, object_ids: Sequence[str], role: Role) -> None:
+        """Make our link for these people, or let them into the one that exists."""
+        ...
+
+
+class Pacer(Protocol):
+    """Hands out time slots for sharing calls below Microsoft's published budget."""
+
+    async def delay(self, calls: int) -> timedelta:
+        """Reserve that many calls and return how long to wait for them; zero means now."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, as UTC."""
+
+    def now(self) -> datetime:
+        """Now."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """All that a workflow can reach."""
+
+    connections: Mapping[str, Connection]
+    ledger: Ledger
+    history: History
+    worklist: Worklist
+    scopes: Scopes
+    marks: Marks
+    references: References
+    bodies: Bodies
+    sources: Mapping[str, Source]
+    queues: Queues
+    directory: Directory
+    sites: Sites
+    pacer: Pacer
+    clock: Clock
