@@ -123,8 +123,11 @@ def explain(share: Share, guest: Guest) -> Reason:
     """Return where the share stands and why (steps 1 to 11), from what is known about it and about its guest."""
     settled = share.settlement
     if isinstance(share.verdict, Reason) or share.verdict is None:
-        verdict = share.verdict or Reason.PROCESSING_FAILED
-        return verdict if settled is None or settled.access is None else Reason.REVOCATION
+        if settled is not None and settled.access is not None:
+            return Reason.REVOCATION
+        if settled is not None and settled.reason.state in (State.WAITING, State.NEEDS_ATTENTION):
+            return settled.reason
+        return share.verdict or Reason.PROCESSING_FAILED
     if guest.state is GuestState.BLOCKED:
         return guest.trouble or Reason.PROCESSING_FAILED
     if guest.state is not GuestState.USABLE:

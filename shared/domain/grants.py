@@ -37,12 +37,13 @@ def grant_id(drive: str, item_id: str, *, link: bool) -> str:
 
 
 class Permission(Value):
-    """An entry of an item's permission list that concerns one person."""
+    """An entry of an item's permission list. `mine` tells that it is the direct entry of the person in question."""
 
     id: str
     role: Role | None  # None: neither read nor write (owner and the like), wider than anything of ours
-    link: bool
     inherited: bool
+    mine: bool = False
+    link: bool = False
     members: tuple[str, ...] = ()  # object ids, links only
 
     @property
@@ -51,17 +52,27 @@ class Permission(Value):
         return self.role.width if self.role else 9
 
 
+class Link(Value):
+    """Our sharing link of one role on an item and the people who should be in it.
+
+    Microsoft Graph can add people to a link but take none out: to take one out the link is removed and made anew.
+    """
+
+    id: str | None = None
+    members: tuple[str, ...] = ()
+
+
 class Scope(Value):
     """An item at which Guestpass wrote a permission, which ends inheritance there.
 
     `copied` are the ids of the permissions that were inherited until then and stand there as copies since: a copy of
-    a permission of ours is taken back together with it. `link_members` are the people who should be in our links.
+    a permission of ours is taken back together with it.
     """
 
     item_id: str
     place: Destination
     copied: tuple[str, ...] = ()
-    link_members: dict[Role, tuple[str, ...]] = Field(default={})
+    links: dict[Role, Link] = Field(default={})
 
 
 class Step(StrEnum):
@@ -75,16 +86,16 @@ class Step(StrEnum):
     REMOVE = "remove"
 
 
-def plan_direct(
+def plan(
     want: Role | None, grant: Grant | None, present: Sequence[Permission], *, copied: bool
 ) -> tuple[Step, Permission | None]:
     """Decide the next step for a direct role, from what is wanted, what is ours and what is really there.
 
-    `present` are the person's direct entries on the item. `copied` tells that the entry there is a copy of a grant of
-    ours on a folder above, made when inheritance ended. Only what is ours is changed or removed (law 5).
+    `copied` tells that the person's entry there is a copy of a grant of ours on a folder above, made when inheritance
+    ended. Only what is ours is changed or removed (law 5).
     """
-    own = next((p for p in present if not p.inherited), None)
-    above = next((p for p in present if p.inherited), None)
+    own = next((p for p in present if p.mine and not p.inherited), None)
+    above = next((p for p in present if p.mine and p.inherited), None)
     ours = own if grant is not None or copied else None
     if want is None:
         return (Step.REMOVE, ours) if ours else (Step.NOTHING, None)
@@ -92,6 +103,6 @@ def plan_direct(
         return (Step.NOTHING if ours.role is want else Step.CHANGE, ours)
     if own:
         return (Step.ALREADY if own.width >= want.width else Step.CONFLICT, own)
-    if grant is None and above and above.width >= want.width:
+    if above and above.width >= want.width:
         return Step.ALREADY, above
     return Step.GRANT, None

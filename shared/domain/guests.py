@@ -34,7 +34,7 @@ LEGAL_MOVES: dict[GuestState, frozenset[GuestState]] = {
     ),
     GuestState.INVITED: frozenset({GuestState.USABLE, GuestState.DENIED, GuestState.BLOCKED}),
     GuestState.USABLE: frozenset({GuestState.BLOCKED}),
-    GuestState.DENIED: frozenset({GuestState.APPROVED, GuestState.USABLE}),
+    GuestState.DENIED: frozenset({GuestState.APPROVED, GuestState.INVITED, GuestState.USABLE}),
     GuestState.BLOCKED: frozenset(
         {GuestState.UNKNOWN, GuestState.HELD, GuestState.APPROVED, GuestState.USABLE, GuestState.DENIED}
     ),
@@ -78,6 +78,7 @@ class Guest(Value):
     accepted_at: AwareDatetime | None = None
     trouble: Reason | None = None
     detail: str | None = None
+    as_is: bool = False
     wanting: int = 0
     busy_until: AwareDatetime | None = None
 
@@ -108,6 +109,12 @@ class Guest(Value):
 
     def withdraw(self, at: AwareDatetime) -> Self:
         """Return the guest after the last of their shares stopped asking: an unsent invitation is not sent any more."""
-        if self.state in (GuestState.HELD, GuestState.APPROVED, GuestState.BLOCKED):
+        if self.state in (GuestState.HELD, GuestState.APPROVED, GuestState.BLOCKED) and self.invitation is None:
             return self.move(GuestState.UNKNOWN, at)
         return self
+
+    def refresh(self, account: Account, at: AwareDatetime) -> Self:
+        """Return the guest after Entra told that the account is usable now; a denial stands."""
+        if self.state is GuestState.DENIED:
+            return self.model_copy(update={"account": account, "accepted_at": at})
+        return self.move(GuestState.USABLE, at, account=account, accepted_at=at)

@@ -6,7 +6,6 @@ from enum import StrEnum
 from pydantic import AwareDatetime, Field
 
 from shared.domain.addresses import is_invitable
-from shared.domain.connections import Connection
 from shared.domain.reasons import Reason
 from shared.domain.value import Value
 
@@ -53,18 +52,13 @@ class Nobody(Value):
 type Resolution = Account | Nobody | Reason
 
 
-def mapped_address(connection: Connection, address: str) -> str | Reason:
-    """Return the address under which the person is looked for at the destination.
+def resolve(address: str, found: Sequence[Account], *, as_is: bool) -> Resolution:
+    """Climb the ladder: member, usable guest, pending guest, nobody. Two hits are never a guess.
 
-    First rung: the explicit account map; without an entry the address stays as it is. A null entry excludes.
+    The explicit account map stands above it: it decides which address is looked for. With `as_is` (a setting of the
+    connection) the person passes through as a guest, also when a member has the address.
     """
-    mapped = connection.account_map.get(address, address)
-    return Reason.EXCLUDED if mapped is None else mapped
-
-
-def resolve(connection: Connection, address: str, found: Sequence[Account]) -> Resolution:
-    """Climb the rungs below the map: member, usable guest, pending guest, nobody. Two hits are never a guess."""
-    accounts = [a for a in found if not (connection.as_is and a.user_type is UserType.MEMBER)]
+    accounts = [account for account in found if not (as_is and account.user_type is UserType.MEMBER)]
     if len(accounts) > 1:
         return Reason.AMBIGUOUS_IDENTITY
     if accounts:

@@ -1,5 +1,6 @@
 """The messages on the queues and the effects that follow a commit."""
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -9,6 +10,8 @@ from shared.domain.addresses import digest
 from shared.domain.events import ShareEvent
 from shared.domain.reasons import Reason
 from shared.domain.value import Value
+
+GRANTS_PER_MESSAGE = 20
 
 
 class Queue(StrEnum):
@@ -37,10 +40,14 @@ class InvitationMessage(Value):
 
 
 class GrantMessage(Value):
-    """Bring the guest's permissions in line with their shares: all of them, or up to 20 named ones."""
+    """Bring the guest's permissions in line with their shares: all that wait, or up to 20 named ones.
+
+    `paced` tells that the message waited for its time slot.
+    """
 
     guest: str
-    shares: tuple[str, ...] = Field(default=(), max_length=20)
+    shares: tuple[str, ...] = Field(default=(), max_length=GRANTS_PER_MESSAGE)
+    paced: bool = False
 
 
 type Message = DeliveryMessage | ShareEvent | InvitationMessage | GrantMessage
@@ -52,6 +59,7 @@ class Send(Value):
     effect: Literal["send"] = "send"
     queue: Queue
     body: InvitationMessage | GrantMessage
+    delay: timedelta = timedelta(0)
 
 
 class Record(Value):

@@ -74,7 +74,9 @@ class Reason(StrEnum):
     GRANT = "waiting/grant", "The person is ready; the access is about to be given."
     DESTINATION_ITEM = "waiting/destination-item", "The item has not arrived at the destination yet; we look again."
     REPLICATION = "waiting/replication", "SharePoint does not know the new guest yet; we try again."
+    READ_BACK = "waiting/read-back", "The access was given but does not show yet when read back; we look again."
     GRAPH = "waiting/graph", "Microsoft 365 asks to wait or is not available; we try again."
+    SOURCE = "waiting/source", "The source platform asks to wait or is not available; we try again."
     REVOCATION = "waiting/revocation", "The access is about to be taken back."
 
     GRANTED = "granted/direct", "The person has this role on the item, given and read back."

@@ -24,13 +24,17 @@ class Access(Value):
 
 
 class Settlement(Value):
-    """What came of the last work on a share's access; counts only while it is about the same access."""
+    """What came of the last work on a share's access; counts only while the share still asks for what it aimed at.
+
+    `access` is the aim; None is the aim that nothing of ours is left. `retry_at` is set while it is tried again by
+    itself, since `since`; a message that comes earlier than that changes nothing.
+    """
 
     access: Access | None
     reason: Reason
-    at: AwareDatetime
     since: AwareDatetime
-    attempts: int = 1
+    retry_at: AwareDatetime | None = None
+    attempts: int = 0
     detail: str | None = None
 
 

@@ -27,6 +27,10 @@ class ConflictError(Exception):
     """Somebody else changed it since it was read. Read again and decide again."""
 
 
+# What a worker answers with a later second try instead of a failure.
+PASSING_TROUBLE = (LaterError, ConflictError)
+
+
 class RejectedError(Exception):
     """A webhook POST that is not accepted: not authentic, too old, or not what the contract says. A 4xx."""
 

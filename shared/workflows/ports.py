@@ -188,7 +188,7 @@ class Sites(Protocol):
         ...
 
     async def permissions(self, drive: str, item_id: str, object_id: str) -> Sequence[Permission]:
-        """The entries of the item's permission list: the person's direct ones, and every sharing link."""
+        """All entries of the item's permission list; `mine` marks the direct ones of this person."""
         ...
 
     async def grant(self, drive: str, item_id: str, object_id: str, role: Role) -> None:
@@ -203,8 +203,8 @@ class Sites(Protocol):
         """Remove an entry. It is no error when it is gone."""
         ...
 
-    async def link(self, drive: str, item_id: str, object_ids: Sequence[str], role: Role) -> None:
-        """Make our link for these people, or let them into the one that exists."""
+    async def link(self, drive: str, item_id: str, object_ids: Sequence[str], role: Role) -> str:
+        """Make our link for these people, or let them into ours that exists; return its permission id."""
         ...
 
 
@@ -225,6 +225,32 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True)
+class Timing:
+    """How long to wait for what.
+
+    `lag`: how long Microsoft Entra may hide what was just written (seconds to minutes; no bound is published).
+    `retry`: the first wait before something is tried again; it doubles up to `longest_retry`.
+    `patience`: after that long a guest whom SharePoint does not resolve needs attention.
+    `item_patience`: after that long an item that has not arrived needs attention.
+    `busy`: longer than any function may run (host.json, functionTimeout).
+    `overlap`: how far each acceptance query reaches back behind the watermark, for replication.
+    """
+
+    lag: timedelta = timedelta(minutes=2)
+    retry: timedelta = timedelta(seconds=30)
+    longest_retry: timedelta = timedelta(hours=1)
+    patience: timedelta = timedelta(hours=24)
+    item_patience: timedelta = timedelta(days=30)
+    busy: timedelta = timedelta(minutes=10)
+    overlap: timedelta = timedelta(minutes=15)
+
+    def wait(self, attempts: int, asked: timedelta | None = None) -> timedelta:
+        """Return how long to wait before the next try; at least what the outside asked for."""
+        own = min(self.retry * float(2 ** min(attempts, 20)), self.longest_retry)
+        return max(own, asked or timedelta(0))
+
+
+@dataclass(frozen=True)
 class Ports:
     """All that a workflow can reach."""
 
@@ -242,3 +268,4 @@ class Ports:
     sites: Sites
     pacer: Pacer
     clock: Clock
+    timing: Timing = Timing()

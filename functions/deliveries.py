@@ -1,0 +1,33 @@
+"""Webhooks: authenticate the raw bytes, put them on the queue, answer. Never waits for the platform."""
+
+import json
+import logging
+
+import azure.functions as func
+
+from shared.domain.trouble import RejectedError
+from shared.wiring import get_ports
+from shared.workflows.deliveries import accept_delivery
+
+blueprint = func.Blueprint()
+log = logging.getLogger("guestpass.deliveries")
+
+
+@blueprint.route("webhooks/{connection}", methods=["POST"])
+async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
+    """202 accepted; 4xx not accepted, with the reason; 503 our own trouble, so that the platform tries again."""
+    connection = req.route_params["connection"]
+    try:
+        await accept_delivery(await get_ports(), connection, req.headers, req.get_body())
+    except RejectedError as rejection:
+        log.warning("delivery rejected", extra={"reason": rejection.code})
+        return _answer(rejection.status, rejection.code, rejection.sentence)
+    except Exception as trouble:
+        log.error("delivery not taken", extra={"reason": type(trouble).__name__})  # noqa: TRY400  the text may hold a secret
+        return _answer(503, "not-ready", "The delivery could not be taken. Send it again.")
+    return _answer(202, "accepted", "The delivery was accepted.")
+
+
+def _answer(status: int, code: str, sentence: str) -> func.HttpResponse:
+    body = json.dumps({"code": code, "message": sentence})
+    return func.HttpResponse(body, status_code=status, mimetype="application/json")

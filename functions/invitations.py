@@ -1,0 +1,27 @@
+"""Invitations: send them, and notice who accepted."""
+
+import azure.functions as func
+
+from functions.queue_work import STORAGE, work_off
+from shared.domain.messages import InvitationMessage, Queue
+from shared.wiring import get_ports
+from shared.workflows import invitations
+from shared.workflows.ports import Ports
+
+blueprint = func.Blueprint()
+
+
+@blueprint.queue_trigger("message", Queue.INVITATIONS.value, STORAGE)
+async def invite_guest(message: func.QueueMessage) -> None:
+    """Invite one approved guest."""
+    await work_off(Queue.INVITATIONS, InvitationMessage, message, _invite)
+
+
+async def _invite(ports: Ports, message: InvitationMessage) -> None:
+    await invitations.invite_guest(ports, message.guest)
+
+
+@blueprint.timer_trigger("timer", "%GUESTPASS_ACCEPTANCE_SCHEDULE%")
+async def poll_acceptance(timer: func.TimerRequest) -> None:
+    """Ask once who accepted since the last time."""
+    await invitations.poll_acceptance(await get_ports())

@@ -1,0 +1,46 @@
+"""Who asks: App Service authentication's principal in Azure, an explicit development principal locally, else nobody."""
+
+import base64
+import binascii
+import json
+
+import azure.functions as func
+
+from shared.settings import Settings
+
+REVIEW_ROLE = "AccessRequests.Review"
+
+
+class ForbiddenError(Exception):
+    """The caller is nobody, or does not have the role."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        """`status` is 401 for nobody and 403 for somebody without the role."""
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+def reviewer(req: func.HttpRequest, settings: Settings) -> str:
+    """Return the name of the caller, who may review access requests. Raises ForbiddenError.
+
+    The principal's header is trusted only when App Service tells that its authentication is on: it then removes
+    whatever a client sent under that name (Microsoft, "Access user identities in App Service authentication").
+    """
+    if settings.app_service_authentication:
+        return _from_app_service(req)
+    if settings.development_principal and not settings.in_azure:
+        return settings.development_principal
+    raise ForbiddenError(401, "App Service authentication is not on, so nobody can be let in. See the README.")
+
+
+def _from_app_service(req: func.HttpRequest) -> str:
+    try:
+        principal = json.loads(base64.b64decode(req.headers.get("x-ms-client-principal", ""), validate=True))
+        claims = [(claim["typ"], claim["val"]) for claim in principal["claims"]]
+        role_type = principal.get("role_typ") or "roles"
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ForbiddenError(401, "Sign in first.") from None
+    if not any(kind in (role_type, "roles") and value == REVIEW_ROLE for kind, value in claims):
+        raise ForbiddenError(403, f"The role {REVIEW_ROLE} is needed.")
+    names = [value for kind, value in claims if kind in ("preferred_username", "name", "appid")]
+    return str(names[0]) if names else "unnamed reviewer"

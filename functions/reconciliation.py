@@ -1,0 +1,20 @@
+"""Timers that keep the ledger honest: expiry every minute, repair every hour."""
+
+import azure.functions as func
+
+from shared.wiring import get_ports
+from shared.workflows import reconciliation
+
+blueprint = func.Blueprint()
+
+
+@blueprint.timer_trigger("timer", "30 * * * * *")
+async def expire_shares(timer: func.TimerRequest) -> None:
+    """Take back what has reached its expiry date."""
+    await reconciliation.expire_shares(await get_ports())
+
+
+@blueprint.timer_trigger("timer", "0 7 * * * *")
+async def repair(timer: func.TimerRequest) -> None:
+    """Start again whatever stands still."""
+    await reconciliation.repair(await get_ports())

@@ -1,0 +1,171 @@
+"""Typed settings from the environment, and the connections file. Nothing is read at import.
+
+Every mistake becomes one clear message that names the setting or the place in the file, and never a value.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.domain.connections import Connection
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message says which, and what is expected."""
+
+
+class Settings(BaseSettings):
+    """The app settings of the function app."""
+
+    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", populate_by_name=False)
+
+    storage: SecretStr | None = Field(
+        default=None,
+        alias="AzureWebJobsStorage",
+        description="Connection string of the storage account. Local only; in Azure use the account name instead.",
+    )
+    storage_account: str | None = Field(
+        default=None,
+        alias="AzureWebJobsStorage__accountName",
+        description="Name of the storage account, reached with the app's managed identity.",
+    )
+    connections_file: Path = Field(
+        default=Path("connections.json"),
+        alias="GUESTPASS_CONNECTIONS_FILE",
+        description="The connections file, relative to the app's folder.",
+    )
+    graph_url: str = Field(
+        default="https://graph.microsoft.com/v1.0",
+        alias="GUESTPASS_GRAPH_URL",
+        pattern="^https?://",
+        description="Microsoft Graph; another cloud has another address.",
+    )
+    identity_client_id: str | None = Field(
+        default=None, alias="AZURE_CLIENT_ID", description="Client id of the user-assigned managed identity."
+    )
+    redirect_url: str = Field(
+        default="https://myapplications.microsoft.com",
+        alias="GUESTPASS_REDIRECT_URL",
+        pattern="^https?://",
+        description="Where a guest lands after accepting.",
+    )
+    acceptance_schedule: str = Field(
+        alias="GUESTPASS_ACCEPTANCE_SCHEDULE",
+        min_length=11,
+        description="NCRONTAB (six fields): how often Entra is asked who accepted, for example `0 * * * * *`.",
+    )
+    sharing_calls: int = Field(
+        default=270,
+        alias="GUESTPASS_SHARING_CALLS",
+        ge=1,
+        le=300,
+        description="Sharing calls per 5 minutes; Microsoft allows 300 to an app in a tenant.",
+    )
+    lag_seconds: float = Field(
+        default=120,
+        alias="GUESTPASS_LAG_SECONDS",
+        gt=0,
+        description="How long Entra may hide what was just written to it.",
+    )
+    retry_seconds: float = Field(
+        default=30,
+        alias="GUESTPASS_RETRY_SECONDS",
+        gt=0,
+        description="The first wait before something is tried again; doubles up to an hour.",
+    )
+    development_principal: str | None = Field(
+        default=None,
+        alias="GUESTPASS_DEVELOPMENT_PRINCIPAL",
+        description="Local only: the name under which every request reviews access requests. Refused in Azure.",
+    )
+    app_service_authentication: bool = Field(
+        default=False,
+        alias="WEBSITE_AUTH_ENABLED",
+        description="Set by App Service itself when its authentication is on; never set it by hand.",
+    )
+    instance_id: str | None = Field(
+        default=None, alias="WEBSITE_INSTANCE_ID", description="Set by App Service itself: tells that this is Azure."
+    )
+    container_name: str | None = Field(
+        default=None, alias="CONTAINER_NAME", description="Set by Flex Consumption itself: tells that this is Azure."
+    )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Settings":
+        if self.storage is None and self.storage_account is None:
+            raise ValueError("AzureWebJobsStorage__accountName (or, locally, AzureWebJobsStorage) is missing")
+        if self.development_principal is not None and self.in_azure:
+            raise ValueError("GUESTPASS_DEVELOPMENT_PRINCIPAL must not be set in Azure")
+        return self
+
+    @property
+    def in_azure(self) -> bool:
+        """Tell whether the app runs in Azure."""
+        return self.instance_id is not None or self.container_name is not None
+
+    @property
+    def lag(self) -> timedelta:
+        """How long Entra may hide what was just written to it."""
+        return timedelta(seconds=self.lag_seconds)
+
+    @property
+    def retry(self) -> timedelta:
+        """The first wait before something is tried again."""
+        return timedelta(seconds=self.retry_seconds)
+
+
+class _ConnectionsFile(BaseModel):
+    connections: list[Connection]
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> "_ConnectionsFile":
+        ids = [connection.id for connection in self.connections]
+        if len(set(ids)) != len(ids):
+            raise ValueError("two connections have the same id")
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises SettingsError, naming every setting that is missing or wrong."""
+    try:
+        return Settings()  # the values come from the environment
+    except ValidationError as error:
+        raise SettingsError(f"Settings are missing or wrong. {_faults(error)}") from None
+
+
+def load_connections(path: Path) -> dict[str, Connection]:
+    """Read the connections file. Raises SettingsError, naming every fault with its place; nothing is half read."""
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise SettingsError(f"GUESTPASS_CONNECTIONS_FILE: there is no file {path}") from None
+    except ValueError as error:
+        raise SettingsError(f"{path} is not JSON: {error}") from None
+    try:
+        connections = _ConnectionsFile.model_validate(content).connections
+    except ValidationError as error:
+        raise SettingsError(f"{path} has faults. {_faults(error)}") from None
+    return {connection.id: connection for connection in connections}
+
+
+def load_secrets(connection: Connection) -> Mapping[str, str]:
+    """Read the settings that hold a connection's secrets. Raises SettingsError for one that is missing or empty."""
+    missing = [name for name in connection.secrets.values() if not os.environ.get(name)]
+    if missing:
+        raise SettingsError(
+            f"Connection {connection.id!r} takes a secret from the setting {missing[0]}, which is missing or empty"
+        )
+    return {name: os.environ[setting] for name, setting in connection.secrets.items()}
+
+
+def _faults(error: ValidationError) -> str:
+    faults = (
+        f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+    return "; ".join(faults)

@@ -1,0 +1,178 @@
+"""What keeps the ledger honest without anybody's hand: expiry, repair, and the record of what failed for good."""
+
+from shared.domain.addresses import digest
+from shared.domain.decision import assess_share, explain
+from shared.domain.events import ShareEvent
+from shared.domain.guests import GuestState
+from shared.domain.ledger import Book
+from shared.domain.messages import (
+    DeliveryMessage,
+    Effect,
+    GrantMessage,
+    InvitationMessage,
+    ListEntry,
+    Message,
+    Queue,
+    Record,
+    Send,
+)
+from shared.domain.reasons import Reason
+from shared.domain.shares import Settlement, Share, share_id
+from shared.domain.trouble import LaterError
+from shared.workflows.deliveries import record_unreadable
+from shared.workflows.grants import is_due
+from shared.workflows.invitations import accept
+from shared.workflows.ports import Ports
+from shared.workflows.shares import person_of
+from shared.workflows.transaction import Draft, guest_listing, open_book, share_listing, transact
+
+
+async def put_off(ports: Ports, queue: Queue, message: Message, attempt: int, trouble: Exception) -> None:
+    """Send a message again for later, as a new message: waiting uses up no delivery."""
+    asked = trouble.after if isinstance(trouble, LaterError) else None
+    await ports.queues.send(queue, message, delay=ports.timing.wait(attempt, asked), attempt=attempt + 1)
+
+
+async def expire_shares(ports: Ports) -> int:
+    """Take back what has reached its expiry date; return how many shares that were.
+
+    SharePoint itself ends only links on a date, not direct permissions (Microsoft Graph, "driveItem: invite").
+    """
+    expired = 0
+    async for entry in ports.worklist.read("expiring", until=ports.clock.now()):
+        if not await _expire(ports, entry.guest, entry.key):
+            await ports.worklist.put(entry.model_copy(update={"present": False}))
+        expired += 1
+    return expired
+
+
+async def _expire(ports: Ports, key: str, name: str) -> bool:
+    """Decide one share again; False when that changed nothing, so that its row in the worklist was a leftover."""
+    changed = False
+
+    async def step(book: Book) -> Draft | None:
+        nonlocal changed
+        share, now = book.shares.get(name), ports.clock.now()
+        changed = False
+        if share is None or share.connection not in ports.connections:
+            return None
+        after = share.model_copy(update={"verdict": assess_share(share, ports.connections[share.connection], now)})
+        if after == share:
+            return None
+        changed = True
+        lost = share.access is not None and after.access is None
+        guest = book.guest.model_copy(update={"wanting": book.guest.wanting - lost})
+        guest = guest.withdraw(now) if guest.wanting == 0 else guest
+        reason = explain(after, guest)
+        effects: list[Effect] = [Record(partition=key, at=now, what="expiry", share=name, reason=reason)]
+        if reason in (Reason.GRANT, Reason.REVOCATION):
+            effects.append(Send(queue=Queue.GRANTS, body=GrantMessage(guest=key, shares=(name,))))
+        return Draft(guest, {name: after}, effects=effects)
+
+    await transact(ports, key, [name], step)
+    return changed
+
+
+async def repair(ports: Ports) -> int:
+    """Walk over the ledger and start again whatever stands still; return for how many guests there was work.
+
+    Carries out effects that a crash left undone, writes the worklist's rows again, sends again the messages of work
+    that is due, and notices acceptances that every poll missed. All of it may be repeated without harm.
+    """
+    accepted = {who.object_id: who for who in await ports.directory.accepted_since(None)}
+    started = 0
+    async for key in ports.ledger.keys():
+        book, now = await open_book(ports, key, None), ports.clock.now()
+        guest = book.guest
+        entries = list(guest_listing(guest).values())
+        for share in book.shares.values():
+            entries.extend(share_listing(share, key).values())
+        for entry in entries:
+            await ports.worklist.put(entry)
+        work: Message | None = None
+        if guest.state is GuestState.APPROVED:
+            work = InvitationMessage(guest=key)
+            await ports.queues.send(Queue.INVITATIONS, work)
+        elif any(is_due(share, guest, now) for share in book.shares.values()):
+            work = GrantMessage(guest=key)
+            await ports.queues.send(Queue.GRANTS, work)
+        if guest.account and guest.account.pending and guest.account.object_id in accepted:
+            await accept(ports, key, accepted[guest.account.object_id])
+            started += work is None
+        started += work is not None
+    return started
+
+
+async def record_failure(ports: Ports, queue: Queue, message: Message | None, text: str) -> None:
+    """Record a message that failed again and again where an administrator sees it: on the share, the guest, or the
+    connection. `message` is None when the text cannot even be read. Never loses it: the text itself is listed."""
+    now = ports.clock.now()
+    partition = f"queue:{queue}"
+    match message:
+        case ShareEvent():
+            partition = await _fail_event(ports, message)
+        case GrantMessage():
+            partition = message.guest
+            await _fail_grants(ports, message)
+        case InvitationMessage():
+            partition = message.guest
+            await _fail_invitation(ports, message)
+        case DeliveryMessage():
+            await record_unreadable(ports, message, "reading it failed again and again")
+            return
+    await ports.history.append(
+        Record(
+            partition=partition,
+            at=now,
+            what=f"failed in {queue}",
+            reason=Reason.PROCESSING_FAILED,
+            event=message.id if isinstance(message, ShareEvent) else None,
+        )
+    )
+    if message is None:
+        entry = ListEntry(
+            list="unreadable", key=digest(queue, text), at=now, guest=partition, note=f"{len(text)} bytes"
+        )
+        await ports.worklist.put(entry)
+
+
+async def _fail_event(ports: Ports, event: ShareEvent) -> str:
+    connection = ports.connections.get(event.connection)
+    key = person_of(event, connection)[1] if connection else event.partition
+    name = share_id(event)
+
+    async def step(book: Book) -> Draft | None:
+        share = (book.shares.get(name) or Share(id=name, connection=event.connection)).fold(event)
+        if share == book.shares.get(name):
+            return None
+        if share.verdict is None:
+            share = share.model_copy(update={"verdict": Reason.PROCESSING_FAILED})
+        return Draft(book.guest, {name: share})
+
+    await transact(ports, key, [name], step)
+    return key
+
+
+async def _fail_grants(ports: Ports, message: GrantMessage) -> None:
+    async def step(book: Book) -> Draft | None:
+        now = ports.clock.now()
+        failed = {
+            name: share.model_copy(
+                update={"settlement": Settlement(access=share.access, reason=Reason.PROCESSING_FAILED, since=now)}
+            )
+            for name, share in book.shares.items()
+            if is_due(share, book.guest, now)
+        }
+        return Draft(book.guest.model_copy(update={"busy_until": None}), failed) if failed else None
+
+    await transact(ports, message.guest, message.shares or None, step)
+
+
+async def _fail_invitation(ports: Ports, message: InvitationMessage) -> None:
+    async def step(book: Book) -> Draft | None:
+        if book.guest.state is not GuestState.APPROVED:
+            return None
+        guest = book.guest.move(GuestState.BLOCKED, ports.clock.now(), trouble=Reason.PROCESSING_FAILED)
+        return Draft(guest)
+
+    await transact(ports, message.guest, [], step)

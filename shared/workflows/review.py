@@ -1,0 +1,82 @@
+"""What an administrator sees: who is where, what each share came to, and why. Tokens are never in it."""
+
+from shared.domain.decision import explain
+from shared.domain.events import PrincipalKind
+from shared.domain.guests import Guest, GuestState
+from shared.domain.reasons import State
+from shared.domain.shares import Share
+from shared.workflows.ports import Ports
+
+type Json = dict[str, object]
+
+
+async def list_guests(ports: Ports, states: list[GuestState], limit: int) -> Json:
+    """Return the people in these states, newest first in each, without their shares."""
+    people: list[Json] = []
+    for state in states:
+        async for entry in ports.worklist.read(state):
+            if len(people) == limit:
+                return {"people": people, "more": True}
+            guest = (await ports.ledger.read(entry.guest, [])).guest
+            people.append(_guest(guest))
+    return {"people": people, "more": False}
+
+
+async def explain_guest(ports: Ports, key: str) -> Json | None:
+    """Return one person with every share, its reason in a sentence, and the history; None when nothing is known."""
+    book = await ports.ledger.read(key, None)
+    if book.version is None:
+        return None
+    shares = [_share(share, book.guest) for share in book.shares.values() if not share.moved_to]
+    history = [
+        {
+            "at": record.at.isoformat(),
+            "what": record.what,
+            "by": record.by,
+            "share": record.share,
+            "reason": record.reason,
+            "detail": record.detail,
+        }
+        async for record in ports.history.read(key)
+    ]
+    return {**_guest(book.guest), "shares": shares, "history": history}
+
+
+def _guest(guest: Guest) -> Json:
+    invitation = guest.invitation
+    return {
+        "guest": guest.key,
+        "address": guest.address,
+        "name": guest.name,
+        "state": guest.state,
+        "since": guest.since.isoformat() if guest.since else None,
+        "wanting": guest.wanting,
+        "approvedBy": guest.approval.by if guest.approval else None,
+        "invitedAt": invitation.invited_at.isoformat() if invitation and invitation.invited_at else None,
+        "acceptedAt": guest.accepted_at.isoformat() if guest.accepted_at else None,
+        "trouble": guest.trouble,
+        "detail": guest.detail,
+    }
+
+
+def _share(share: Share, guest: Guest) -> Json:
+    reason, access, claim = explain(share, guest), share.access, next(iter(share.claims.values()))
+    person = claim.principal
+    return {
+        "id": share.id,
+        "connection": share.connection,
+        "item": share.item.path or share.item.id if share.item else None,
+        "kind": share.item.kind if share.item else None,
+        "principal": person.address if person.kind is PrincipalKind.PERSON else person.name or person.kind,
+        "roleAtSource": max(share.claims.values(), key=lambda c: c.at).role,
+        "role": access.role if access else None,
+        "fidelity": access.fidelity if access else None,
+        "destination": access.destination.model_dump() if access else None,
+        "sharedAt": share.shared_at.isoformat() if share.shared_at else None,
+        "expiresAt": access.expires_at.isoformat() if access and access.expires_at else None,
+        "sharer": share.sharer.address,
+        "state": reason.state,
+        "reason": reason,
+        "sentence": reason.sentence,
+        "detail": share.settlement.detail if share.settlement and reason.state is not State.GRANTED else None,
+    }
