@@ -5,10 +5,10 @@ import re
 from collections.abc import Awaitable, Callable
 
 import azure.functions as func
+from shared.wiring import get_ports, get_settings
 
 from functions.principal import ForbiddenError, reviewer
 from shared.domain.guests import GuestState, IllegalMoveError
-from shared.wiring import get_ports, get_settings
 from shared.workflows import approvals, review
 from shared.workflows.ports import Ports
 

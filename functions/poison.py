@@ -4,11 +4,11 @@ has no poison queue, a message that fails here would come back for ever."""
 import logging
 
 import azure.functions as func
+from shared.wiring import get_ports
 
 from functions.queue_work import STORAGE
 from shared.domain.messages import Message, Queue
 from shared.storage.envelope import decode
-from shared.wiring import get_ports
 from shared.workflows.reconciliation import record_failure
 
 blueprint = func.Blueprint()
@@ -25,7 +25,7 @@ async def _drain(queue: Queue, message: func.QueueMessage) -> None:
     try:
         await record_failure(await get_ports(), queue, body, text)
     except Exception as trouble:
-        log.error("failure not recorded", extra={"queue": queue, "reason": type(trouble).__name__})  # noqa: TRY400
+        log.error("failure not recorded", extra={"queue": queue, "reason": type(trouble).__name__})
 
 
 @blueprint.queue_trigger("message", f"{Queue.DELIVERIES}-poison", STORAGE)

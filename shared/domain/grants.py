@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Self
 
 from pydantic import AwareDatetime, Field
 
@@ -73,6 +74,14 @@ class Scope(Value):
     place: Destination
     copied: tuple[str, ...] = ()
     links: dict[Role, Link] = Field(default={})
+
+    def with_copies(self, permission_ids: set[str]) -> Self:
+        """Return the scope with more copies noted."""
+        return self.model_copy(update={"copied": tuple(sorted({*self.copied, *permission_ids}))})
+
+    def without_copy(self, permission_id: str) -> Self:
+        """Return the scope after a copy was taken back."""
+        return self.model_copy(update={"copied": tuple(c for c in self.copied if c != permission_id)})
 
 
 class Step(StrEnum):

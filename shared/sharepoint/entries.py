@@ -1,7 +1,7 @@
 """Reading one entry of an item's permission list, in both generations that Graph sends side by side."""
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.grants import Permission
@@ -9,6 +9,7 @@ from shared.domain.platforms import Role
 
 type Entry = Mapping[str, Any]
 
+ACCOUNT_LOGIN = "i:0#.f|membership|"  # SharePoint's name for an account: this and the userPrincipalName, lower case
 _LINK_ROLES = {"view": Role.READ, "edit": Role.WRITE}
 
 
@@ -40,11 +41,10 @@ def members(entry: Entry, object_id: str | None = None, login: str | None = None
 
 
 def needs_login(entry: Entry) -> bool:
-    """Tell whether the entry names somebody without an object id."""
+    """Tell whether the entry names an account by its login only; groups have another kind of login."""
     if entry.get("link"):
-        people = entry.get("grantedToIdentitiesV2") or entry.get("grantedToIdentities") or ()
-        return any(not _user_id(identity) for identity in people)
-    return not any(map(_user_id, _holders(entry)))
+        return any(_login(identity) and not _user_id(identity) for identity in entry.get("grantedToIdentitiesV2") or ())
+    return not _ids(entry) and bool(_logins(entry))
 
 
 def share_token(url: str) -> str:
@@ -53,16 +53,21 @@ def share_token(url: str) -> str:
 
 
 def _concerns(entry: Entry, object_id: str, login: str | None) -> bool:
-    ids = {user_id for holder in _holders(entry) if (user_id := _user_id(holder))}
-    if ids:
-        return object_id in ids
-    return login is not None and login in {_login_in_id(entry["id"]), *map(_login, _holders(entry))}
+    ids = _ids(entry)
+    return object_id in ids if ids else login in _logins(entry)
 
 
-def _holders(entry: Entry) -> Iterator[Entry]:
-    for key in ("grantedToV2", "grantedTo"):
-        if holder := entry.get(key):
-            yield holder
+def _ids(entry: Entry) -> set[str]:
+    return {user_id for holder in _holders(entry) if (user_id := _user_id(holder))}
+
+
+def _logins(entry: Entry) -> set[str]:
+    found = [_account_login(_text_in_id(entry["id"])), *map(_login, _holders(entry))]
+    return {login for login in found if login}
+
+
+def _holders(entry: Entry) -> list[Entry]:
+    return [holder for key in ("grantedToV2", "grantedTo") if (holder := entry.get(key))]
 
 
 def _user_id(identity: Entry) -> str | None:
@@ -70,15 +75,19 @@ def _user_id(identity: Entry) -> str | None:
 
 
 def _login(identity: Entry) -> str | None:
-    name = (identity.get("siteUser") or {}).get("loginName")
-    return name.lower() if name else None
+    return _account_login((identity.get("siteUser") or {}).get("loginName"))
 
 
-def _login_in_id(permission_id: str) -> str | None:
-    """Return the login that a direct entry's id holds: base64 in the URL alphabet, unpadded, in recorded answers."""
+def _account_login(name: str | None) -> str | None:
+    """Return the name, in lower case, if it is the login of an account."""
+    return name.lower() if name and name.lower().startswith(ACCOUNT_LOGIN) else None
+
+
+def _text_in_id(permission_id: str) -> str | None:
+    """Return what a direct entry's id holds: the login in base64, URL alphabet, unpadded, in recorded answers."""
     try:
         padded = permission_id + "=" * (-len(permission_id) % 4)
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode().lower()
+        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except ValueError:
         return None
 

@@ -10,7 +10,7 @@ from shared.domain.reasons import Reason
 from shared.domain.trouble import LaterError, RefusedError
 from shared.graph.client import Graph
 from shared.graph.errors import READING_ITEMS, SHARING_ITEMS, USERS, NotThereError
-from shared.sharepoint.entries import members, needs_login, permission_of, share_token
+from shared.sharepoint.entries import ACCOUNT_LOGIN, members, needs_login, permission_of, share_token
 
 if TYPE_CHECKING:
     from kiota_abstractions.base_request_builder import BaseRequestBuilder
@@ -127,7 +127,7 @@ class SharePointSites:
                 )
             except NotThereError:
                 return None
-            self._logins[object_id] = f"i:0#.f|membership|{user['userPrincipalName']}".lower()
+            self._logins[object_id] = ACCOUNT_LOGIN + user["userPrincipalName"].lower()
         return self._logins[object_id]
 
 

@@ -54,9 +54,7 @@ class TableLedger:
             async for row in self._query("PartitionKey eq @key", key=partition):
                 _take(book, row)
             return book
-        rows = await asyncio.gather(
-            *(find(self._table, partition, _row_key("share", name)) for name in dict.fromkeys(shares))
-        )
+        rows = await asyncio.gather(*(find(self._table, partition, _row_key("share", name)) for name in shares))
         for found in rows:
             if found is not None:
                 _take(book, found)

@@ -20,7 +20,7 @@ from shared.domain.reasons import Reason
 from shared.domain.shares import Settlement, Share, share_id
 from shared.domain.trouble import LaterError
 from shared.workflows.deliveries import record_unreadable
-from shared.workflows.grants import is_due
+from shared.workflows.grants import is_due, unfit_grants
 from shared.workflows.invitations import accept
 from shared.workflows.ports import Ports
 from shared.workflows.shares import person_of
@@ -93,7 +93,7 @@ async def repair(ports: Ports) -> int:
         if guest.state is GuestState.APPROVED:
             work = InvitationMessage(guest=key)
             await ports.queues.send(Queue.INVITATIONS, work)
-        elif any(is_due(share, guest, now) for share in book.shares.values()):
+        elif any(is_due(share, guest, now) for share in book.shares.values()) or unfit_grants(book):
             work = GrantMessage(guest=key)
             await ports.queues.send(Queue.GRANTS, work)
         if guest.account and guest.account.pending and guest.account.object_id in accepted:

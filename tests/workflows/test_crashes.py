@@ -87,7 +87,14 @@ async def expire(world: World) -> None:
 
 STORIES: dict[str, tuple[list[Callable[[World], Awaitable[None]]], dict[tuple[str, str], Role], int]] = {
     "held, approved, accepted, granted": (
-        [arrive("e1", 1), arrive("e2", 2, path="/a/b", role="Modify"), arrive("e3", 3, path="/c"), approve, accept, poll],
+        [
+            arrive("e1", 1),
+            arrive("e2", 2, path="/a/b", role="Modify"),
+            arrive("e3", 3, path="/c"),
+            approve,
+            accept,
+            poll,
+        ],
         {(GUEST, "/a"): Role.READ, (GUEST, "/a/b"): Role.WRITE, (GUEST, "/c"): Role.READ},
         1,
     ),

@@ -260,19 +260,22 @@ class World:
         """Who really reaches what: (address, path) -> role, inherited or not."""
         names = {account.object_id: address for address, account in self.tenant.users.items()}
         return {
-            (names.get(who, who), path): role
-            for path in ITEMS
-            for who, role in self.tenant.effective(path).items()
+            (names.get(who, who), path): role for path in ITEMS for who, role in self.tenant.effective(path).items()
         }
 
     def state(self) -> str:
         """Everything that can matter to what happens next, as text; for telling two worlds apart."""
         parts = [
-            sorted((k, v.guest, sorted(v.shares.items()), sorted(v.grants.items()), sorted(v.outbox.items()))
-                   for k, v in self.ledger.partitions.items()),
-            sorted(self.tenant.users.items()), sorted((k, sorted(v.items())) for k, v in self.tenant.own.items()),
-            self.tenant.mails, sorted(str(w.queue) + w.body.model_dump_json() + str(w.visible_at) for w in self.queues.waiting),
-            sorted(self.ports.worklist.rows.items(), key=str), self.clock.at,  # type: ignore[attr-defined]
+            sorted(
+                (k, v.guest, sorted(v.shares.items()), sorted(v.grants.items()), sorted(v.outbox.items()))
+                for k, v in self.ledger.partitions.items()
+            ),
+            sorted(self.tenant.users.items()),
+            sorted((k, sorted(v.items())) for k, v in self.tenant.own.items()),
+            self.tenant.mails,
+            sorted(str(w.queue) + w.body.model_dump_json() + str(w.visible_at) for w in self.queues.waiting),
+            sorted(self.ports.worklist.rows.items(), key=str),
+            self.clock.at,  # type: ignore[attr-defined]
             sorted(self.ports.scopes.rows.items()),  # type: ignore[attr-defined]
         ]
         return repr(parts)

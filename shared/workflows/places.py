@@ -1,0 +1,322 @@
+"""Bring what one guest has at each place of the destination in line with what their shares want, and read it back.
+
+The comparison is of three: what the shares want, what the ledger says is ours, and what SharePoint really shows. So a
+gift, a role change and a removal are the same work, in any order, any number of times.
+
+SharePoint ends inheritance at the first permission written on an item and copies what was inherited. So a role on a
+folder is also given at, and taken from, the items beneath it where Guestpass ended inheritance (table `scopes`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from shared.domain.connections import Destination
+from shared.domain.decision import wanted, wanted_role
+from shared.domain.grants import Grant, Link, Permission, Scope, Step, grant_id, plan
+from shared.domain.ledger import Book
+from shared.domain.messages import GRANTS_PER_MESSAGE
+from shared.domain.platforms import Role
+from shared.domain.reasons import Reason
+from shared.domain.shares import Access, Share
+from shared.domain.trouble import ConflictError, LaterError, RefusedError
+from shared.workflows.ports import Ports
+from shared.workflows.transaction import Draft, transact
+
+# Places worked on in one run, so that it ends well within the function's time; the rest follows in the next run.
+_PLACES_PER_RUN = 40
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one guest's permission is to be brought in line."""
+
+    item_id: str
+    at: Destination
+    link: bool
+
+
+@dataclass
+class Work:
+    """One run for one guest: what was found, and what has come of it so far."""
+
+    ports: Ports
+    book: Book
+    object_id: str
+    grants: dict[str, Grant | None] = field(default_factory=dict)
+    item_ids: dict[str, str] = field(default_factory=dict)
+    results: dict[Place, Reason | LaterError | RefusedError] = field(default_factory=dict)
+    left: list[Place] = field(default_factory=list)
+    unresolved: dict[str, LaterError | RefusedError] = field(default_factory=dict)
+
+    @property
+    def shares(self) -> list[Share]:
+        """All shares of the guest."""
+        return list(self.book.shares.values())
+
+    def want(self, place: Place) -> Role | None:
+        """The role that all shares together give at a place."""
+        return wanted_role(self.shares, self.book.guest, place.at, link=place.link)
+
+    def grant_at(self, place: Place) -> Grant | None:
+        """Our grant at a place, as of now."""
+        name = grant_id(place.at.drive, place.item_id, link=place.link)
+        return self.grants[name] if name in self.grants else self.book.grants.get(name)
+
+    def leaves(self, place: Place) -> bool:
+        """Tell whether this run takes back or narrows what is ours at a place."""
+        grant, want = self.grant_at(place), self.want(place)
+        return grant is not None and (want is None or want.width < grant.role.width)
+
+    def keep(self, place: Place, role: Role, permission: Permission) -> None:
+        """Note a grant that was read back."""
+        grant = Grant(
+            item_id=place.item_id,
+            place=place.at,
+            link=place.link,
+            role=role,
+            permission_id=permission.id,
+            verified_at=self.ports.clock.now(),
+        )
+        self.grants[grant.id] = grant
+
+    def drop(self, place: Place) -> None:
+        """Note that nothing of ours is left at a place."""
+        self.grants[grant_id(place.at.drive, place.item_id, link=place.link)] = None
+
+
+def lives_on_others(share: Share) -> bool:
+    """Tell whether the share's access comes from elsewhere, so that it is looked at again when somebody asks."""
+    return share.settlement is not None and share.settlement.reason is Reason.ALREADY_HAD_ACCESS
+
+
+async def bring_in_line(work: Work, shares: list[Share]) -> None:
+    """Work on every place that the shares concern.
+
+    The deepest first: an item beneath has its own access before the folder above loses it. A place that fails leaves
+    the others alone, except that LaterError is raised when Microsoft asks for a pause.
+    """
+    reserved = len(shares)
+    places = sorted(
+        await _places(work, shares), key=lambda p: (p.at.path.rstrip("/").count("/"), p.at.path, p.link), reverse=True
+    )
+    now = places[:_PLACES_PER_RUN]
+    if len(now) > reserved and await work.ports.pacer.delay(len(now) - reserved):
+        now = now[:reserved]
+    work.left = places[len(now) :]
+    for place in now:
+        try:
+            work.results[place] = await (_settle_link if place.link else _settle_direct)(work, place)
+        except (LaterError, RefusedError) as trouble:
+            if isinstance(trouble, LaterError) and trouble.after is not None:
+                raise
+            work.results[place] = trouble
+
+
+async def _places(work: Work, shares: list[Share]) -> set[Place]:
+    """Return where something may have to change: the items shared, our grants that no longer fit, what lies beneath.
+
+    Adds to `shares` those that are concerned as well: they lie beneath a place that loses its grant.
+    """
+    places: set[Place] = set()
+    for share in shares:
+        access = wanted(share, work.book.guest)
+        if access is not None:
+            places |= await _place_of(work, share, access)
+    for grant in work.book.grants.values():
+        place = Place(grant.item_id, grant.place, grant.link)
+        if work.want(place) is not grant.role or grant.permission_id is None:
+            places.add(place)
+    for above in [place for place in places if not place.link]:
+        for scope in await work.ports.scopes.beneath(above.at):
+            beneath = Place(scope.item_id, scope.place, link=False)
+            if work.grant_at(beneath) is None and (work.want(beneath) or _is_copied(work, above, scope)):
+                places.add(beneath)
+        if work.leaves(above):
+            for share in living_on(work, above, shares)[:GRANTS_PER_MESSAGE]:
+                shares.append(share)
+                if share.access is not None:
+                    places |= await _place_of(work, share, share.access)
+    return places
+
+
+def _is_copied(work: Work, above: Place, scope: Scope) -> bool:
+    """Tell whether a scope may hold a copy of the grant of ours on the folder above it."""
+    grant = work.grant_at(above)
+    return grant is not None and (grant.permission_id is None or grant.permission_id in scope.copied)
+
+
+def living_on(work: Work, above: Place, besides: Sequence[Share]) -> list[Share]:
+    """Return the shares beneath a place that have no grant of their own: until now they had what was inherited."""
+    return [
+        share
+        for share in work.shares
+        if (access := wanted(share, work.book.guest)) is not None
+        and share not in besides
+        and above.at.covers(access.destination)
+        and lives_on_others(share)
+    ]
+
+
+async def _place_of(work: Work, share: Share, access: Access) -> set[Place]:
+    """Return the place of the shared item, or nothing while the item is not there."""
+    settled = share.settlement
+    same = settled is not None and settled.access is not None and settled.access.destination == access.destination
+    try:
+        item_id = await work.ports.sites.resolve(access.destination, share.item_id if same else None)
+    except (LaterError, RefusedError) as trouble:
+        if isinstance(trouble, LaterError) and trouble.after is not None:
+            raise
+        work.unresolved[share.id] = trouble
+        return set()
+    if item_id is None:
+        return set()
+    work.item_ids[share.id] = item_id
+    return {Place(item_id, access.destination, access.link)}
+
+
+async def _settle_direct(work: Work, place: Place) -> Reason:
+    """Bring the guest's direct role on one item in line and read it back."""
+    want, sites = work.want(place), work.ports.sites
+    grant = work.grant_at(place)
+    present = await sites.permissions(place.at.drive, place.item_id, work.object_id)
+    scope, _ = await work.ports.scopes.get(place.at.drive, place.item_id)
+    copied = grant is None and _is_copy_of_ours(work, place, scope, present)
+    lasting = [p for p in present if not p.inherited or not _leaves_above(work, place, p)]
+    step, entry = plan(want, grant, lasting, copied=copied)
+    match step, want, entry:
+        case Step.GRANT, Role(), _:
+            await _declare(work, place, want, present)
+            await sites.grant(place.at.drive, place.item_id, work.object_id, want)
+        case Step.CHANGE, Role(), Permission():
+            await _declare(work, place, want, present)
+            await sites.change(place.at.drive, place.item_id, entry.id, want)
+        case Step.REMOVE, _, Permission():
+            await sites.remove(place.at.drive, place.item_id, entry.id)
+        case Step.CONFLICT, _, _:
+            return Reason.EXISTING_PERMISSION
+        case Step.ALREADY, _, _:
+            work.drop(place)
+            return Reason.ALREADY_HAD_ACCESS
+    if step is not Step.NOTHING:
+        present = await sites.permissions(place.at.drive, place.item_id, work.object_id)
+    own = next((p for p in present if p.mine and not p.inherited), None)
+    if want is None:
+        if own is not None and step is Step.REMOVE:
+            return Reason.READ_BACK
+        if entry is not None and scope is not None:
+            await _change_scope(work, place, lambda s: s.without_copy(entry.id))
+        work.drop(place)
+        return Reason.REMOVED_AT_SOURCE
+    if own is None or own.role is not want:
+        return Reason.READ_BACK
+    work.keep(place, want, own)
+    return Reason.GRANTED
+
+
+def _leaves_above(work: Work, place: Place, inherited: Permission) -> bool:
+    """Tell whether an inherited entry is a grant of ours that this run takes back on a folder above."""
+    return any(
+        grant.place.covers(place.at)
+        and grant.permission_id == inherited.id
+        and work.leaves(Place(grant.item_id, grant.place, grant.link))
+        for grant in work.book.grants.values()
+    )
+
+
+def _is_copy_of_ours(work: Work, place: Place, scope: Scope | None, present: Sequence[Permission]) -> bool:
+    """Tell whether the guest's entry is the copy of a grant of ours on a folder above, made when inheritance ended.
+
+    A person's direct entry has the same id on every item (it is made of the login name), so the copy is recognised.
+    """
+    own = next((p for p in present if p.mine and not p.inherited), None)
+    if own is None or scope is None or own.id not in scope.copied:
+        return False
+    return any(not g.link and g.place.covers(place.at) and g.permission_id == own.id for g in work.book.grants.values())
+
+
+async def _declare(work: Work, place: Place, role: Role, present: Sequence[Permission]) -> None:
+    """Write down what is about to be written: which inherited entries become copies, and that the new one is ours."""
+    copies = {p.id for p in present if p.inherited}
+    await _change_scope(work, place, lambda scope: scope.with_copies(copies))
+    grant = Grant(item_id=place.item_id, place=place.at, link=place.link, role=role)
+    if (known := work.grant_at(place)) is not None:
+        grant = grant.model_copy(update={"permission_id": known.permission_id})
+    if grant == known:
+        return
+
+    async def step(book: Book) -> Draft:
+        return Draft(book.guest, grants={grant.id: grant})
+
+    await transact(work.ports, work.book.guest.key, [], step)
+    work.grants[grant.id] = grant
+
+
+async def _change_scope(work: Work, place: Place, change: Callable[[Scope], Scope]) -> Scope:
+    """Write an item's scope, again after a lost race with another guest's run."""
+    scopes = work.ports.scopes
+    while True:
+        known, version = await scopes.get(place.at.drive, place.item_id)
+        scope = change(known or Scope(item_id=place.item_id, place=place.at))
+        if scope == known:
+            return scope
+        try:
+            await scopes.put(scope, version)
+        except ConflictError:
+            continue
+        return scope
+
+
+async def _settle_link(work: Work, place: Place) -> Reason:
+    """Bring the guest's membership of our links on one item in line and read it back."""
+    want = work.want(place)
+    scope, _ = await work.ports.scopes.get(place.at.drive, place.item_id)
+    for role, link in (scope.links if scope else {}).items():
+        if role is not want and work.object_id in link.members and await _align_link(work, place, role) is None:
+            return Reason.READ_BACK
+    if want is None:
+        work.drop(place)
+        return Reason.REMOVED_AT_SOURCE
+    present = await work.ports.sites.permissions(place.at.drive, place.item_id, work.object_id)
+    await _declare(work, place, want, present)
+    entry = await _align_link(work, place, want)
+    if entry is None or work.object_id not in entry.members:
+        return Reason.READ_BACK
+    work.keep(place, want, entry)
+    return Reason.GRANTED_LINK
+
+
+async def _align_link(work: Work, place: Place, role: Role) -> Permission | None:
+    """Make our link of this role hold exactly the people that it should; return it as read back.
+
+    The guest of this run is in it or not as their shares want. None when it does not show as it should yet.
+    """
+    sites, drive = work.ports.sites, place.at.drive
+    member = work.want(place) is role
+    link = await _change_link(work, place, role, member=member)
+    present = await sites.permissions(drive, place.item_id, work.object_id)
+    entry = next((p for p in present if p.link and p.id == link.id), None)
+    if entry is not None and set(entry.members) - set(link.members):
+        await sites.remove(drive, place.item_id, entry.id)
+        link = await _change_link(work, place, role, member=member, link_id="")
+        entry = None
+    missing = sorted(set(link.members) - set(entry.members if entry else ()))
+    if missing:
+        made = await sites.link(drive, place.item_id, missing, role)
+        link = await _change_link(work, place, role, member=member, link_id=made)
+    present = await sites.permissions(drive, place.item_id, work.object_id)
+    entry = next((p for p in present if p.link and p.id == link.id), None)
+    if set(entry.members if entry else ()) != set(link.members):
+        return None
+    return entry or Permission(id="", role=role, inherited=False, link=True)
+
+
+async def _change_link(work: Work, place: Place, role: Role, *, member: bool, link_id: str | None = None) -> Link:
+    """Write down who should be in our link of this role, and which link it is ("" for none any more)."""
+
+    def change(scope: Scope) -> Scope:
+        link = scope.links.get(role, Link())
+        members = {*link.members, work.object_id} if member else {*link.members} - {work.object_id}
+        link = Link(id=link.id if link_id is None else link_id or None, members=tuple(sorted(members)))
+        return scope.model_copy(update={"links": {**scope.links, role: link}})
+
+    return (await _change_scope(work, place, change)).links[role]
