@@ -34,7 +34,7 @@ LEGAL_MOVES: dict[GuestState, frozenset[GuestState]] = {
     ),
     GuestState.INVITED: frozenset({GuestState.USABLE, GuestState.DENIED, GuestState.BLOCKED}),
     GuestState.USABLE: frozenset({GuestState.BLOCKED}),
-    GuestState.DENIED: frozenset({GuestState.APPROVED, GuestState.INVITED, GuestState.USABLE}),
+    GuestState.DENIED: frozenset({GuestState.UNKNOWN, GuestState.APPROVED, GuestState.INVITED, GuestState.USABLE}),
     GuestState.BLOCKED: frozenset(
         {GuestState.UNKNOWN, GuestState.HELD, GuestState.APPROVED, GuestState.USABLE, GuestState.DENIED}
     ),

@@ -120,5 +120,5 @@ async def _answer(call: Callable[[], BaseObject]) -> dict[str, Any] | None:
         raise LaterError(
             Reason.SOURCE, after, f"Box answered {status} {error.response_info.code or ''}".strip()
         ) from None
-    except (BoxSDKError, OSError, AttributeError, TypeError, ValueError) as error:  # no answer, or one that is not Box's
+    except (BoxSDKError, OSError, AttributeError, TypeError, ValueError) as error:  # none, or not Box's
         raise LaterError(Reason.SOURCE, detail=f"Box gave no usable answer ({type(error).__name__})") from None

@@ -26,6 +26,8 @@ async def approve(ports: Ports, key: str, by: str) -> GuestState:
         if guest.state is GuestState.UNKNOWN:
             raise IllegalMoveError("nothing of this person asks for access")
         approval, record = Approval(by=by, at=now), _record(key, "approved", by, now)
+        if guest.wanting == 0 and guest.invitation is None:
+            return Draft(guest.move(GuestState.UNKNOWN, now, approval=approval), effects=[record])
         if guest.account is not None and not guest.account.pending:
             guest = guest.move(GuestState.USABLE, now, approval=approval)
             return Draft(guest, effects=[record, Send(queue=Queue.GRANTS, body=GrantMessage(guest=key))])
@@ -47,6 +49,8 @@ async def deny(ports: Ports, key: str, by: str, why: str) -> GuestState:
         guest, now = book.guest, ports.clock.now()
         if guest.state is GuestState.DENIED:
             return None
+        if book.version is None:
+            raise IllegalMoveError("nothing of this person is known")
         guest = guest.move(GuestState.DENIED, now, approval=None, detail=why)
         return Draft(guest, effects=[_record(key, "denied", by, now, why)])
 
