@@ -62,9 +62,9 @@ class Settings(BaseSettings):
     sharing_calls: int = Field(
         default=270,
         alias="GUESTPASS_SHARING_CALLS",
-        ge=1,
+        ge=120,
         le=300,
-        description="Sharing calls per 5 minutes; Microsoft allows 300 to an app in a tenant.",
+        description="Sharing calls per 5 minutes, 120 to 300; Microsoft allows 300 to an app in a tenant.",
     )
     lag_seconds: float = Field(
         default=120,

@@ -1,7 +1,6 @@
 """Builds the object graph once per worker, at the first use. Heavy libraries are imported here, when they are needed."""
 
 import asyncio
-import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -78,7 +77,13 @@ async def _build() -> Ports:
         queues=StorageQueues(account.queues),
         directory=EntraDirectory(graph, settings.redirect_url),
         sites=SharePointSites(graph),
-        pacer=_pacer(TablePacer, tables, settings, clock),
+        pacer=TablePacer(
+            tables.get_table_client("sources"),
+            limit=settings.sharing_calls,
+            period=_SHARING_PERIOD,
+            burst=settings.sharing_calls // 3,
+            clock=clock,
+        ),
         clock=clock,
         timing=Timing(lag=settings.lag, retry=settings.retry),
     )
