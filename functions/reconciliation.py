@@ -1,4 +1,4 @@
-"""Timers that keep the ledger honest: expiry every minute, repair every hour."""
+"""Timers that keep the ledger honest: expiry every minute, repair every ten minutes."""
 
 import azure.functions as func
 from shared.wiring import get_ports
@@ -14,7 +14,7 @@ async def expire_shares(timer: func.TimerRequest) -> None:
     await reconciliation.expire_shares(await get_ports())
 
 
-@blueprint.timer_trigger("timer", "0 7 * * * *")
+@blueprint.timer_trigger("timer", "15 */10 * * * *")
 async def repair(timer: func.TimerRequest) -> None:
     """Start again whatever stands still."""
     await reconciliation.repair(await get_ports())

@@ -96,11 +96,12 @@ class MemoryLedger(Port):
         if key in self.partitions:
             self.partitions[key].outbox.pop(outbox, None)
 
-    async def keys(self) -> AsyncIterator[str]:
-        """Every partition."""
+    async def keys(self, after: str) -> AsyncIterator[str]:
+        """The partitions after that one."""
         await self.step("ledger.keys")
         for key in sorted(self.partitions):
-            yield key
+            if key > after:
+                yield key
 
 
 class MemoryHistory(Port):

@@ -4,6 +4,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Value(BaseModel):
-    """An immutable value. Unknown fields are an error, so that a typing mistake is never silently dropped."""
+    """An immutable value. Unknown fields are an error, so that a typing mistake is never silently dropped.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    An error does not repeat the value: it may be an address or a token, and errors end in logs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -95,9 +95,12 @@ class TableLedger:
         """Forget effects that were carried out; see the port."""
         await self._table.delete_entity(escape(key), _row_key("outbox", outbox))
 
-    async def keys(self) -> AsyncIterator[str]:
-        """Every partition, for the reconciler."""
-        async for row in self._table.query_entities("RowKey eq 'guest'", select=["PartitionKey"]):
+    async def keys(self, after: str) -> AsyncIterator[str]:
+        """The partitions whose key comes after that one; see the port."""
+        rows = self._table.query_entities(
+            "PartitionKey gt @after and RowKey eq 'guest'", parameters={"after": escape(after)}, select=["PartitionKey"]
+        )
+        async for row in rows:
             yield unescape(row["PartitionKey"])
 
     def _query(self, text: str, **parameters: str) -> AsyncIterator[TableEntity]:

@@ -12,8 +12,8 @@ from shared.workflows.ports import Ports
 
 # No documented webhook of a share comes near this; Box and Graph send a few kilobytes.
 BODY_LIMIT = 1024 * 1024
-# A storage queue message holds 64 KiB after base64; the envelope and JSON's escapes need their part.
-_MESSAGE_LIMIT = 16 * 1024
+# A storage queue message holds 48 KiB before base64, and JSON can make six characters of one.
+_MESSAGE_LIMIT = 7 * 1024
 
 
 async def accept_delivery(ports: Ports, connection_id: str, headers: Mapping[str, str], body: bytes) -> None:

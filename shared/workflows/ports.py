@@ -32,8 +32,8 @@ class Ledger(Protocol):
         """Forget effects that were carried out. Nothing happens when they are gone already."""
         ...
 
-    def keys(self) -> AsyncIterator[str]:
-        """Every partition, for the reconciler."""
+    def keys(self, after: str) -> AsyncIterator[str]:
+        """The partitions whose key comes after that one, in order, for the reconciler."""
         ...
 
 

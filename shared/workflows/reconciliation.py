@@ -4,6 +4,7 @@ from shared.domain.addresses import digest
 from shared.domain.decision import assess_share, explain
 from shared.domain.events import ShareEvent
 from shared.domain.guests import GuestState
+from shared.domain.identity import Accepted
 from shared.domain.ledger import Book
 from shared.domain.messages import (
     DeliveryMessage,
@@ -25,6 +26,11 @@ from shared.workflows.invitations import accept
 from shared.workflows.ports import Ports
 from shared.workflows.shares import person_of
 from shared.workflows.transaction import Draft, guest_listing, open_book, share_listing, transact
+
+
+_REPAIRED = "repaired-until"
+# As many as one run of a function can read and still end well within its time.
+_GUESTS_PER_REPAIR = 2000
 
 
 async def put_off(ports: Ports, queue: Queue, message: Message, attempt: int, trouble: Exception) -> None:
@@ -74,32 +80,37 @@ async def _expire(ports: Ports, key: str, name: str) -> bool:
 
 
 async def repair(ports: Ports) -> int:
-    """Walk over the ledger and start again whatever stands still; return for how many guests there was work.
+    """Walk over a part of the ledger and start again whatever stands still; return for how many guests there was work.
 
-    Carries out effects that a crash left undone, writes the worklist's rows again, sends again the messages of work
-    that is due, and notices acceptances that every poll missed. All of it may be repeated without harm.
+    The next run goes on where this one ended. Carries out effects that a crash left undone, writes the worklist's rows
+    again, sends again the messages of work that is due, and notices acceptances that every poll missed. All of it may
+    be repeated without harm.
     """
-    accepted = {who.object_id: who for who in await ports.directory.accepted_since(None)}
-    started = 0
-    async for key in ports.ledger.keys():
+    accepted: dict[str, Accepted] | None = None
+    key, walked, started = await ports.marks.get(_REPAIRED) or "", 0, 0
+    async for key in ports.ledger.keys(key):
         book, now = await open_book(ports, key, None), ports.clock.now()
         guest = book.guest
-        entries = list(guest_listing(guest).values())
         for share in book.shares.values():
-            entries.extend(share_listing(share, key).values())
-        for entry in entries:
+            for entry in share_listing(share, key).values():
+                await ports.worklist.put(entry)
+        for entry in guest_listing(guest).values():
             await ports.worklist.put(entry)
-        work: Message | None = None
         if guest.state is GuestState.APPROVED:
-            work = InvitationMessage(guest=key)
-            await ports.queues.send(Queue.INVITATIONS, work)
+            await ports.queues.send(Queue.INVITATIONS, InvitationMessage(guest=key))
+            started += 1
         elif any(is_due(share, guest, now) for share in book.shares.values()) or unfit_grants(book):
-            work = GrantMessage(guest=key)
-            await ports.queues.send(Queue.GRANTS, work)
-        if guest.account and guest.account.pending and guest.account.object_id in accepted:
-            await accept(ports, key, accepted[guest.account.object_id])
-            started += work is None
-        started += work is not None
+            await ports.queues.send(Queue.GRANTS, GrantMessage(guest=key))
+            started += 1
+        elif guest.account and guest.account.pending:
+            if accepted is None:
+                accepted = {who.object_id: who for who in await ports.directory.accepted_since(None)}
+            if guest.account.object_id in accepted:
+                started += await accept(ports, key, accepted[guest.account.object_id])
+        walked += 1
+        if walked == _GUESTS_PER_REPAIR:
+            break
+    await ports.marks.set(_REPAIRED, key if walked == _GUESTS_PER_REPAIR else "")
     return started
 
 

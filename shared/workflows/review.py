@@ -6,6 +6,7 @@ from shared.domain.guests import Guest, GuestState
 from shared.domain.reasons import State
 from shared.domain.shares import Share
 from shared.workflows.ports import Ports
+from shared.workflows.transaction import guest_listing
 
 type Json = dict[str, object]
 
@@ -18,7 +19,10 @@ async def list_guests(ports: Ports, states: list[GuestState], limit: int) -> Jso
             if len(people) == limit:
                 return {"people": people, "more": True}
             guest = (await ports.ledger.read(entry.guest, [])).guest
-            people.append(_guest(guest))
+            if guest_listing(guest).get((entry.list, entry.key)) == entry:
+                people.append(_guest(guest))
+            else:  # left behind by a crash between a commit and its effects
+                await ports.worklist.put(entry.model_copy(update={"present": False}))
     return {"people": people, "more": False}
 
 

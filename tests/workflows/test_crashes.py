@@ -10,43 +10,16 @@ from shared.domain.decision import explain
 from shared.domain.events import Change
 from shared.domain.messages import Queue
 from shared.domain.platforms import Role
+from shared.domain.reasons import Reason
 from shared.domain.shares import Share
 from shared.workflows.invitations import poll_acceptance
 from shared.workflows.reconciliation import expire_shares
 from shared.workflows.transaction import guest_listing
 from tests.conftest import COUNTS
-from tests.workflows.world import START, World, event
+from tests.workflows.world import START, Crash, Fuse, World, event
 
 GUEST = "guest@partner.example"
 KEY = guest_key(GUEST)
-
-
-class Crash(BaseException):
-    """The worker dies here."""
-
-
-class Fuse:
-    """Burns at the n-th effect, once."""
-
-    def __init__(self, at: int) -> None:
-        self.left, self.armed = at, True
-
-    async def __call__(self, name: str) -> None:
-        if self.armed and self.left == 0:
-            self.armed = False
-            raise Crash(name)
-        self.left -= 1
-
-
-async def deliver(world: World) -> None:
-    """Deliver all messages; one whose worker died comes back when its lease has ended."""
-    while (waiting := world.take()) is not None:
-        try:
-            await world.handle(waiting.body, waiting.attempt)
-        except Crash:
-            world.queues.waiting.append(
-                type(waiting)(waiting.queue, waiting.text, world.clock.now() + timedelta(minutes=10))
-            )
 
 
 def arrive(*events_args: object, **kwargs: object) -> Callable[[World], Awaitable[None]]:
@@ -147,8 +120,8 @@ async def run(story: str, fuse: Fuse, *, repaired: bool) -> World:
             if repaired:
                 await world.repair()
             await act(world)
-        await deliver(world)
-    await deliver(world)
+        await world.drain()
+    await world.drain()
     return world
 
 
@@ -198,6 +171,6 @@ async def check(world: World, calm: World, where: str) -> None:
             assert listed == [entry], where
 
 
-def _recorded(share: Share, recorded: set[tuple[object, ...]], where: str) -> None:
+def _recorded(share: Share, recorded: set[tuple[str, str | None, str, Reason | None]], where: str) -> None:
     for claim in share.claims.values():
         assert any(entry[2] == claim.id for entry in recorded), f"law 3: {claim.id} is not in the history; {where}"

@@ -92,7 +92,8 @@ def _as_seen_by(world: World, worker: Worker) -> World:
     """The same world, as one worker reaches it."""
     seen = World.__new__(World)
     seen.__dict__ = dict(world.__dict__)
-    seen.ports = replace(world.ports, **{name: Watched(getattr(world.ports, name), worker) for name in _PORTS})
+    watched: dict[str, Any] = {name: Watched(getattr(world.ports, name), worker) for name in _PORTS}
+    seen.ports = replace(world.ports, **watched)
     return seen
 
 

@@ -3,6 +3,7 @@ before every single effect. Its tenant keeps SharePoint's rules that matter here
 first permission of an item, a permission given before acceptance vanishes, a person's entry has one id everywhere."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.connections import Connection, Destination, Policy, Route
@@ -38,6 +39,23 @@ from tests.memory import (
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DRIVE = "library"
 ITEMS = {"/a": "item-a", "/a/b": "item-b", "/c": "item-c"}
+
+
+class Crash(BaseException):
+    """The worker dies here."""
+
+
+class Fuse:
+    """Burns at the n-th effect, once."""
+
+    def __init__(self, at: int) -> None:
+        self.left, self.armed = at, True
+
+    async def __call__(self, name: str) -> None:
+        if self.armed and self.left == 0:
+            self.armed = False
+            raise Crash(name)
+        self.left -= 1
 
 
 def connection(**policy: object) -> Connection:
@@ -184,12 +202,13 @@ class World:
         self.tenant = Tenant(self.clock, step)
         self.queues = MemoryQueues(self.clock, step)
         self.ledger, self.history = MemoryLedger(step), MemoryHistory(step)
+        self.worklist, self.scopes = MemoryWorklist(step), MemoryScopes(step)
         self.ports = Ports(
             connections={"files": connection(**policy)},
             ledger=self.ledger,
             history=self.history,
-            worklist=MemoryWorklist(step),
-            scopes=MemoryScopes(step),
+            worklist=self.worklist,
+            scopes=self.scopes,
             marks=MemoryMarks(step),
             references=MemoryReferences(step),
             bodies=MemoryBodies(step),
@@ -232,9 +251,12 @@ class World:
         return first
 
     async def drain(self) -> None:
-        """Deliver messages until none is left."""
+        """Deliver messages until none is left; one whose worker dies comes back when its lease has ended."""
         while (waiting := self.take()) is not None:
-            await self.handle(waiting.body, waiting.attempt)
+            try:
+                await self.handle(waiting.body, waiting.attempt)
+            except Crash:
+                self.queues.waiting.append(replace(waiting, visible_at=self.clock.now() + timedelta(minutes=10)))
 
     async def settle(self) -> None:
         """Let everything come to rest: messages, acceptance polls, expiry."""
@@ -265,20 +287,18 @@ class World:
 
     def state(self) -> str:
         """Everything that can matter to what happens next, as text; for telling two worlds apart."""
-        parts = [
-            sorted(
-                (k, v.guest, sorted(v.shares.items()), sorted(v.grants.items()), sorted(v.outbox.items()))
-                for k, v in self.ledger.partitions.items()
-            ),
-            sorted(self.tenant.users.items()),
-            sorted((k, sorted(v.items())) for k, v in self.tenant.own.items()),
-            self.tenant.mails,
-            sorted(str(w.queue) + w.body.model_dump_json() + str(w.visible_at) for w in self.queues.waiting),
-            sorted(self.ports.worklist.rows.items(), key=str),
-            self.clock.at,  # type: ignore[attr-defined]
-            sorted(self.ports.scopes.rows.items()),  # type: ignore[attr-defined]
+        rows = [
+            (key, book.guest, sorted(book.shares.items()), sorted(book.grants.items()), sorted(book.outbox.items()))
+            for key, book in sorted(self.ledger.partitions.items())
         ]
-        return repr(parts)
+        tenant = (
+            sorted(self.tenant.users.items()),
+            sorted((path, sorted(people.items())) for path, people in self.tenant.own.items()),
+            self.tenant.mails,
+        )
+        messages = sorted(f"{w.queue} {w.body.model_dump_json()} {w.visible_at}" for w in self.queues.waiting)
+        listed = sorted(self.worklist.rows.items(), key=str)
+        return repr((rows, tenant, messages, listed, sorted(self.scopes.rows.items()), self.clock.at))
 
 
 type Act = Callable[[World], Awaitable[None]]
