@@ -28,7 +28,7 @@ _building: asyncio.Task[Ports] | None = None
 
 async def get_ports() -> Ports:
     """Return the ports of this worker. Raises SettingsError; a failed attempt is tried again at the next call."""
-    global _building  # noqa: PLW0603  one object graph per worker is what this module is for
+    global _building
     if _building is None or (_building.done() and (_building.cancelled() or _building.exception() is not None)):
         _building = asyncio.create_task(_build())
     return await asyncio.shield(_building)

@@ -32,9 +32,9 @@ def normalise(address: str) -> str:
     return f"{parts.local_part.lower()}@{domain.lower()}"
 
 
-def domain_of(normalised_address: str) -> str:
-    """Return the domain of a normalised address."""
-    return normalised_address.rpartition("@")[2]
+def domain_of(address: str) -> str:
+    """Return what stands behind the last @."""
+    return address.rpartition("@")[2]
 
 
 def guest_key(normalised_address: str) -> str:

@@ -22,6 +22,8 @@ def assess(event: ShareEvent, item: Item | None, connection: Connection, now: da
 
     if not event.principal.address:
         return Reason.ADDRESS_MISSING
+    if domain_of(event.principal.address.strip().lower()) in connection.internal_domains:
+        return Reason.INTERNAL  # also a name like corp.local, which is no public address
     try:
         address = normalise(event.principal.address)
     except InvalidAddressError:

@@ -27,7 +27,6 @@ from shared.workflows.ports import Ports
 from shared.workflows.shares import person_of
 from shared.workflows.transaction import Draft, guest_listing, open_book, share_listing, transact
 
-
 _REPAIRED = "repaired-until"
 # As many as one run of a function can read and still end well within its time.
 _GUESTS_PER_REPAIR = 2000
