@@ -1,4 +1,4 @@
-"""Builds the object graph once per worker, at the first use. Heavy libraries are imported here, when they are needed."""
+"""Builds the object graph once per worker, at the first use; heavy libraries are imported only then."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -86,8 +86,8 @@ async def repair(ports: Ports) -> int:
     be repeated without harm.
     """
     accepted: dict[str, Accepted] | None = None
-    key, walked, started = await ports.marks.get(_REPAIRED) or "", 0, 0
-    async for key in ports.ledger.keys(key):
+    walked, started = 0, 0
+    async for key in ports.ledger.keys(await ports.marks.get(_REPAIRED) or ""):
         book, now = await open_book(ports, key, None), ports.clock.now()
         guest = book.guest
         for share in book.shares.values():
@@ -108,8 +108,9 @@ async def repair(ports: Ports) -> int:
                 started += await accept(ports, key, accepted[guest.account.object_id])
         walked += 1
         if walked == _GUESTS_PER_REPAIR:
-            break
-    await ports.marks.set(_REPAIRED, key if walked == _GUESTS_PER_REPAIR else "")
+            await ports.marks.set(_REPAIRED, key)
+            return started
+    await ports.marks.set(_REPAIRED, "")
     return started
 
 

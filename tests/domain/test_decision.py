@@ -17,7 +17,9 @@ FOLDER = Item(id="1", kind=ItemKind.FOLDER, path="/Projects/Alpha")
 
 
 def connection(
-    platform: Platform = Platform.SECURISYNC, *, account_map: dict[str, str | None] | None = None, **policy: object
+    platform: Platform = Platform.SECURISYNC,
+    policy: dict[str, object] | None = None,
+    account_map: dict[str, str | None] | None = None,
 ) -> Connection:
     return Connection(
         id="source",
