@@ -1,18 +1,21 @@
 """The administrators' JSON interface: list, explain, approve, deny, try again."""
 
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable
 
 import azure.functions as func
-from shared.wiring import get_ports, get_settings
 
 from functions.principal import ForbiddenError, reviewer
 from shared.domain.guests import GuestState, IllegalMoveError
+from shared.settings import SettingsError
+from shared.wiring import get_ports, get_settings
 from shared.workflows import approvals, review
 from shared.workflows.ports import Ports
 
 blueprint = func.Blueprint()
+log = logging.getLogger("guestpass.access_requests")
 
 _KEY = re.compile("[0-9a-f]{32}")
 
@@ -34,15 +37,19 @@ async def _guarded(
     without the browser asking us first."""
     try:
         by = reviewer(req, get_settings())
+        ports = await get_ports()
     except ForbiddenError as forbidden:
         return _error(forbidden.status, forbidden.sentence)
+    except SettingsError as error:
+        log.error("not configured: %s", error)
+        return _error(503, "The service is not configured; its log says what is missing.")
     is_json = req.headers.get("content-type", "").split(";")[0].strip().lower() == "application/json"
     if req.method == "POST" and not is_json:
         return _error(415, "Send application/json.")
     if not _KEY.fullmatch(req.route_params.get("guest") or "0" * 32):
         return _error(404, "There is no such person.")
     try:
-        return await action(await get_ports(), by)
+        return await action(ports, by)
     except IllegalMoveError as illegal:
         return _error(409, f"Not possible now: {illegal}.")
 

@@ -4,9 +4,10 @@ import json
 import logging
 
 import azure.functions as func
-from shared.wiring import get_ports
 
 from shared.domain.trouble import RejectedError
+from shared.settings import SettingsError
+from shared.wiring import get_ports
 from shared.workflows.deliveries import accept_delivery
 
 blueprint = func.Blueprint()
@@ -22,6 +23,9 @@ async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
     except RejectedError as rejection:
         log.warning("delivery rejected", extra={"reason": rejection.code})
         return _answer(rejection.status, rejection.code, rejection.sentence)
+    except SettingsError as error:
+        log.error("not configured: %s", error)
+        return _answer(503, "not-ready", "The delivery could not be taken. Send it again.")
     except Exception as trouble:
         log.error("delivery not taken", extra={"reason": type(trouble).__name__})
         return _answer(503, "not-ready", "The delivery could not be taken. Send it again.")

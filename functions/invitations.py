@@ -1,10 +1,10 @@
 """Invitations: send them, and notice who accepted."""
 
 import azure.functions as func
-from shared.wiring import get_ports
 
 from functions.queue_work import STORAGE, work_off
 from shared.domain.messages import InvitationMessage, Queue
+from shared.wiring import get_ports
 from shared.workflows import invitations
 from shared.workflows.ports import Ports
 

@@ -4,11 +4,11 @@ has no poison queue, a message that fails here would come back for ever."""
 import logging
 
 import azure.functions as func
-from shared.wiring import get_ports
 
 from functions.queue_work import STORAGE
 from shared.domain.messages import Message, Queue
 from shared.storage.envelope import decode
+from shared.wiring import get_ports
 from shared.workflows.reconciliation import record_failure
 
 blueprint = func.Blueprint()

@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 import azure.functions as func
-from shared.wiring import get_ports
 
 from shared.domain.messages import Message, Queue
 from shared.domain.trouble import PASSING_TROUBLE
 from shared.storage.envelope import decode
+from shared.wiring import get_ports
 from shared.workflows.ports import Ports
 from shared.workflows.reconciliation import put_off
 

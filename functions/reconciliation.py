@@ -1,8 +1,8 @@
 """Timers that keep the ledger honest: expiry every minute, repair every ten minutes."""
 
 import azure.functions as func
-from shared.wiring import get_ports
 
+from shared.wiring import get_ports
 from shared.workflows import reconciliation
 
 blueprint = func.Blueprint()

@@ -91,8 +91,8 @@ class Settings(BaseSettings):
     instance_id: str | None = Field(
         default=None, alias="WEBSITE_INSTANCE_ID", description="Set by App Service itself: tells that this is Azure."
     )
-    container_name: str | None = Field(
-        default=None, alias="CONTAINER_NAME", description="Set by Flex Consumption itself: tells that this is Azure."
+    pod_name: str | None = Field(
+        default=None, alias="WEBSITE_POD_NAME", description="Set by Flex Consumption itself: tells that this is Azure."
     )
 
     @model_validator(mode="after")
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     @property
     def in_azure(self) -> bool:
         """Tell whether the app runs in Azure."""
-        return self.instance_id is not None or self.container_name is not None
+        return self.instance_id is not None or self.pod_name is not None
 
     @property
     def lag(self) -> timedelta:

@@ -1,0 +1,50 @@
+# Every habit of the project in one line each: `make help`.
+PYTHON := $(shell command -v python3.13 || command -v python3)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test lint format docs pins clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: .venv/installed ## Install everything into .venv and node_modules (the other targets do it by themselves)
+
+.venv/installed: requirements.txt requirements-dev.txt constraints.txt package-lock.json
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13) and "Guestpass needs Python 3.13, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	npm ci --silent --no-audit --no-fund
+	@touch $@
+
+demo: install ## The main job, live, on the embedded local world; ends with a verdict
+	$(BIN)/python -m local.demo
+
+run: install ## Keep the local world up to play with; prints the addresses
+	$(BIN)/python -m local.run
+
+test: lint ## All tests (and lint)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: install ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy function_app.py functions shared local tests docs
+	$(BIN)/lint-imports
+
+format: install ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install ## Write the generated parts of the docs again
+	$(BIN)/python -m docs.generate
+
+pins: ## Resolve requirements-dev.txt anew and pin the result in constraints.txt
+	: > constraints.txt
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	(echo '# Every package, direct or not, at the version that was tested. Made by `make pins`.'; $(BIN)/python -m pip freeze) > constraints.txt
+
+clean: ## Remove everything that was installed or made
+	rm -rf .venv node_modules .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,3 @@
+from tests.azurite import azurite
+
+__all__ = ["azurite"]

@@ -1,0 +1,70 @@
+"""Nobody reviews access requests unless App Service says who it is, or a developer's own machine does."""
+
+import base64
+import json
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from functions.principal import REVIEW_ROLE, ForbiddenError, reviewer
+from shared.settings import Settings
+
+BASE = {"AzureWebJobsStorage": "x", "GUESTPASS_ACCEPTANCE_SCHEDULE": "0 * * * * *"}
+
+
+def settings(**values: str) -> Settings:
+    return Settings.model_validate(BASE | values)
+
+
+def request(principal: object = None, raw: str | None = None) -> func.HttpRequest:
+    headers = {}
+    if principal is not None:
+        headers["X-MS-CLIENT-PRINCIPAL"] = base64.b64encode(json.dumps(principal).encode()).decode()
+    if raw is not None:
+        headers["X-MS-CLIENT-PRINCIPAL"] = raw
+    return func.HttpRequest("GET", "/", headers=headers, body=b"")
+
+
+def principal(*roles: str, **more: Any) -> dict[str, Any]:
+    claims = [{"typ": "roles", "val": role} for role in roles]
+    return {"auth_typ": "aad", "claims": [*claims, {"typ": "preferred_username", "val": "eve@home.example"}], **more}
+
+
+def test_a_reviewer_signed_in_at_app_service_is_let_in() -> None:
+    on = settings(WEBSITE_AUTH_ENABLED="True", WEBSITE_INSTANCE_ID="1")
+    assert reviewer(request(principal(REVIEW_ROLE)), on) == "eve@home.example"
+    renamed = principal(role_typ="http://schemas/role")
+    renamed["claims"].append({"typ": "http://schemas/role", "val": REVIEW_ROLE})
+    assert reviewer(request(renamed), on) == "eve@home.example"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (request(), 401),
+        (request(raw="not base64!"), 401),
+        (request(raw="bm90IGpzb24="), 401),
+        (request([]), 401),
+        (request({"claims": "x"}), 401),
+        (request({"claims": [{"typ": "roles"}]}), 401),
+        (request(principal()), 403),
+        (request(principal("AccessRequests.Read")), 403),
+        (request(principal(REVIEW_ROLE.lower())), 403),
+    ],
+)
+def test_everybody_else_is_refused(asked: func.HttpRequest, status: int) -> None:
+    with pytest.raises(ForbiddenError) as caught:
+        reviewer(asked, settings(WEBSITE_AUTH_ENABLED="True", WEBSITE_INSTANCE_ID="1"))
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("values", [{}, {"WEBSITE_INSTANCE_ID": "1"}, {"WEBSITE_POD_NAME": "1"}])
+def test_without_authentication_a_header_is_not_trusted(values: dict[str, str]) -> None:
+    with pytest.raises(ForbiddenError) as caught:
+        reviewer(request(principal(REVIEW_ROLE)), settings(**values))
+    assert caught.value.status == 401
+
+
+def test_a_development_principal_must_be_named() -> None:
+    assert reviewer(request(), settings(GUESTPASS_DEVELOPMENT_PRINCIPAL="me")) == "me"

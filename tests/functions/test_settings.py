@@ -1,0 +1,125 @@
+"""A missing or wrong setting is one clear message that names it and never repeats its value."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.connections import Connection
+from shared.settings import SettingsError, load_connections, load_secrets, load_settings
+
+ENOUGH = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "GUESTPASS_ACCEPTANCE_SCHEDULE": "0 * * * * *"}
+CONNECTION: dict[str, Any] = {
+    "id": "box-1",
+    "platform": "box",
+    "internal_domains": ["home.example"],
+    "routes": [{"source": "/", "drive": "d"}],
+    "secrets": {"primary_key": "BOX_KEY"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AzureWebJobsStorage", "WEBSITE_INSTANCE_ID", "WEBSITE_POD_NAME", "WEBSITE_AUTH_ENABLED"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_enough_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, ENOUGH)
+    settings = load_settings()
+    assert settings.graph_url == "https://graph.microsoft.com/v1.0"
+    assert not settings.in_azure
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"AzureWebJobsStorage": None}, "AzureWebJobsStorage__accountName"),
+        ({"GUESTPASS_ACCEPTANCE_SCHEDULE": None}, "GUESTPASS_ACCEPTANCE_SCHEDULE"),
+        ({"GUESTPASS_GRAPH_URL": "value-xyz"}, "GUESTPASS_GRAPH_URL"),
+        ({"GUESTPASS_SHARING_CALLS": "301"}, "GUESTPASS_SHARING_CALLS"),
+        ({"GUESTPASS_SHARING_CALLS": "value-xyz"}, "GUESTPASS_SHARING_CALLS"),
+        ({"GUESTPASS_LAG_SECONDS": "0"}, "GUESTPASS_LAG_SECONDS"),
+        (
+            {"GUESTPASS_DEVELOPMENT_PRINCIPAL": "value-xyz", "WEBSITE_INSTANCE_ID": "1"},
+            "GUESTPASS_DEVELOPMENT_PRINCIPAL",
+        ),
+        ({"GUESTPASS_DEVELOPMENT_PRINCIPAL": "value-xyz", "WEBSITE_POD_NAME": "1"}, "GUESTPASS_DEVELOPMENT_PRINCIPAL"),
+    ],
+)
+def test_a_missing_or_wrong_setting_is_named(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], named: str
+) -> None:
+    set_all(monkeypatch, {name: value for name, value in (ENOUGH | changes).items() if value is not None})
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert named in str(caught.value)
+    assert "value-xyz" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def write(tmp_path: Path, content: object) -> Path:
+    path = tmp_path / "connections.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_a_good_connections_file(tmp_path: Path) -> None:
+    connections = load_connections(write(tmp_path, {"connections": [CONNECTION]}))
+    assert list(connections) == ["box-1"]
+
+
+def test_the_example_files_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[2]
+    set_all(monkeypatch, json.loads((root / "local.settings.json.example").read_text())["Values"])
+    settings = load_settings()
+    connections = load_connections(root / settings.connections_file)
+    assert all(load_secrets(connection) for connection in connections.values())
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("{", "is not JSON"),
+        ({}, "connections"),
+        ({"connections": [CONNECTION, CONNECTION]}, "two connections have the same id"),
+        ({"connections": [CONNECTION | {"id": "Box 1"}]}, "connections.0.id"),
+        ({"connections": [CONNECTION | {"platform": "boxx"}]}, "connections.0.platform"),
+        ({"connections": [CONNECTION | {"internal_domains": []}]}, "connections.0.internal_domains"),
+        ({"connections": [CONNECTION | {"routes": []}]}, "connections.0.routes"),
+        ({"connections": [CONNECTION | {"routes": [{"source": "x", "drive": "d"}]}]}, "connections.0.routes.0.source"),
+        (
+            {
+                "connections": [
+                    CONNECTION | {"routes": [{"source": "/a", "drive": "d"}, {"source": "/A/", "drive": "e"}]}
+                ]
+            },
+            "two routes have the same source path",
+        ),
+        ({"connections": [CONNECTION | {"polcy": {}}]}, "connections.0.polcy"),
+        ({"connections": [CONNECTION | {"policy": {"role_ceiling": "owner"}}]}, "connections.0.policy.role_ceiling"),
+    ],
+)
+def test_a_bad_connections_file_is_refused_with_the_place(tmp_path: Path, content: object, named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load_connections(write(tmp_path, content))
+
+
+def test_a_missing_connections_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="GUESTPASS_CONNECTIONS_FILE"):
+        load_connections(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_secret_is_refused(monkeypatch: pytest.MonkeyPatch, value: str | None) -> None:
+    monkeypatch.delenv("BOX_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("BOX_KEY", value)
+    with pytest.raises(SettingsError, match="BOX_KEY"):
+        load_secrets(Connection.model_validate(CONNECTION))
