@@ -157,7 +157,7 @@ async def test_no_address_token_or_link_is_logged(
 def in_fresh_python(code: str, *arguments: str) -> list[str]:
     """Run code in an interpreter of its own; it prints JSON."""
     command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own code
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
 
