@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from shared.domain.addresses import guest_key
-from shared.domain.events import Change, ShareEvent
+from shared.domain.events import Change
 from shared.domain.guests import GuestState, IllegalMoveError
-from shared.domain.messages import GrantMessage, InvitationMessage
+from shared.domain.messages import GrantMessage, InvitationMessage, Message
 from shared.domain.platforms import Role
 from shared.domain.shares import share_id
 from shared.workflows.invitations import poll_acceptance
@@ -137,7 +137,7 @@ class Exploration:
         return self.known[signature]
 
 
-def message(body: ShareEvent | InvitationMessage | GrantMessage) -> Act:
+def message(body: Message) -> Act:
     async def act(world: World) -> None:
         await world.handle(body)
 
