@@ -39,9 +39,9 @@ class Destination(Value):
 class Route(Value):
     """Everything beneath `source` (a path of the connection) goes beneath `path` of the drive."""
 
-    source: str = Field(pattern="^/")
-    drive: str = Field(min_length=1)
-    path: str = Field(pattern="^/", default="/")
+    source: str = Field(pattern="^/", description="A folder of the source; `/` is all of it")
+    drive: str = Field(min_length=1, description="Id of the SharePoint document library (drive)")
+    path: str = Field(pattern="^/", default="/", description="The folder in the drive")
 
 
 class Policy(Value):
@@ -63,12 +63,14 @@ class Policy(Value):
 class Connection(Value):
     """One source account. Secrets are not here: `secrets` names the settings that hold them."""
 
-    id: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,62}$")
-    platform: Platform
+    id: str = Field(
+        pattern="^[a-z0-9][a-z0-9-]{0,62}$", description="Name of the connection, also in its webhook address"
+    )
+    platform: Platform = Field(description="The source platform")
     internal_domains: tuple[Domain, ...] = Field(min_length=1, description="The company's own mail domains")
-    routes: tuple[Route, ...] = Field(min_length=1)
+    routes: tuple[Route, ...] = Field(min_length=1, description="Where content goes, see below")
     secrets: dict[str, str] = Field(description="Name of a secret of the platform -> name of the setting holding it")
-    policy: Policy = Policy()
+    policy: Policy = Field(default=Policy(), description="What is allowed beyond the platform's own rules, see below")
     account_map: dict[Address, Address | None] = Field(
         default={}, description="Source address -> destination address; null excludes the person"
     )

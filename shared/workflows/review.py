@@ -40,6 +40,7 @@ async def explain_guest(ports: Ports, key: str) -> Json | None:
             "share": record.share,
             "reason": record.reason,
             "detail": record.detail,
+            "event": record.event,
         }
         async for record in ports.history.read(key)
     ]

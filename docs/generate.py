@@ -1,0 +1,140 @@
+"""Writes the generated parts of the docs from the code: `make docs`. A test fails when they are not fresh.
+
+A generated part stands between `<!-- generated: name -->` and `<!-- end -->`.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from shared.domain.connections import Connection, Policy, Route
+from shared.domain.platforms import RULES, Fidelity, ItemKind, PlatformRules, Role
+from shared.domain.reasons import Reason, State
+from shared.settings import Settings
+from shared.sources import SECRETS
+from shared.workflows.ports import Timing
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+_PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head), *[[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value in (None, (), {}, PydanticUndefined) or isinstance(value, BaseModel):
+        return ""
+    return f"`{value}`"
+
+
+def settings() -> str:
+    """Every setting of the function app."""
+    rows = [(f"`{f.alias}`", f.description or "", _default(f)) for f in Settings.model_fields.values()]
+    return _table(("Setting", "Meaning", "Default"), rows)
+
+
+def _fields(model: type[BaseModel]) -> str:
+    rows = [(f"`{name}`", f.description or "", _default(f)) for name, f in model.model_fields.items()]
+    return _table(("Field", "Meaning", "Default"), rows)
+
+
+def reasons() -> str:
+    """Every reason code, by state."""
+    order = list(State)
+    rows = [(f"`{reason.value}`", reason.sentence) for reason in sorted(Reason, key=lambda r: order.index(r.state))]
+    return _table(("Code", "What it says"), rows)
+
+
+def scopes() -> str:
+    """Which kinds of item each platform carries."""
+
+    def row(name: str, rules: PlatformRules) -> tuple[str, ...]:
+        kinds = (ItemKind.ROOT, ItemKind.FOLDER, ItemKind.FILE)
+        flags = (rules.batch, *(kind in rules.carried for kind in kinds), rules.must_accept_at_source)
+        return name, *("yes" if flag else "no" for flag in flags)
+
+    head = ("Platform", "Batch mode", "Root folder", "Folder", "Files", "Must accept at the source first")
+    return _table(head, [row(platform, rules) for platform, rules in RULES.items()])
+
+
+def roles() -> str:
+    """What each role at the source becomes."""
+    words = {
+        (Role.WRITE, Fidelity.EXACT): "edit",
+        (Role.WRITE, Fidelity.NARROWER): "edit (narrower than at the source)",
+        (Role.READ, Fidelity.EXACT): "view",
+        (Role.READ, Fidelity.NARROWER): "view (narrower than at the source)",
+        (None, Fidelity.EXACT): "refused, unless a setting maps it",
+    }
+    rows = [
+        (platform, role, words[mapping.role, mapping.fidelity])
+        for platform, rules in RULES.items()
+        for role, mapping in rules.roles.items()
+    ]
+    return _table(("Platform", "Role at the source", "SharePoint"), rows)
+
+
+def secrets() -> str:
+    """Which secrets each platform's connection names."""
+    rows = [
+        (p, ", ".join(f"`{n}`" for n in s.required), ", ".join(f"`{n}`" for n in s.optional))
+        for p, s in SECRETS.items()
+    ]
+    return _table(("Platform", "Secrets", "Optional"), rows)
+
+
+def patience() -> str:
+    """How long Guestpass waits for what."""
+    timing = Timing()
+    rows = [
+        ("a guest whom SharePoint does not resolve yet", str(timing.patience)),
+        ("an item that has not arrived at the destination", str(timing.item_patience)),
+        ("the first try again, doubling up to", f"{timing.retry} … {timing.longest_retry}"),
+        ("a worker that died while it gave access", str(timing.busy)),
+    ]
+    return _table(("Waiting for", "At most"), rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "connection": lambda: _fields(Connection),
+    "route": lambda: _fields(Route),
+    "policy": lambda: _fields(Policy),
+    "reasons": reasons,
+    "scopes": scopes,
+    "roles": roles,
+    "secrets": secrets,
+    "patience": patience,
+}
+
+
+def fresh(text: str) -> str:
+    """Return a page with its generated parts as they must be. Raises KeyError for a part that nobody makes."""
+    return _PART.sub(lambda part: part[1] + PARTS[part[2]]() + part[3], text)
+
+
+def main() -> int:
+    """Write every page again; tell which changed."""
+    for page in PAGES:
+        before = page.read_text()
+        after = fresh(before)
+        if after != before:
+            page.write_text(after)
+            sys.stdout.write(f"{page.relative_to(ROOT)} was written again\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
