@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field
 
-from shared.domain.identity import Account, Nobody, Resolution
+from shared.domain.identity import Account, Nobody, Resolution, Undecided
 from shared.domain.reasons import Reason
 from shared.domain.value import Value
 
@@ -98,8 +98,8 @@ class Guest(Value):
 
         `approval` is given when the sharer may invite; an earlier approval of the person counts as well.
         """
-        if isinstance(resolution, Reason):
-            return self.move(GuestState.BLOCKED, at, trouble=resolution)
+        if isinstance(resolution, Undecided):
+            return self.move(GuestState.BLOCKED, at, trouble=resolution.reason, detail=resolution.detail)
         approval = self.approval or approval
         account = None if isinstance(resolution, Nobody) else resolution
         if account is not None and not account.pending:

@@ -49,7 +49,14 @@ class Nobody(Value):
     """No account fits; the person has to be invited."""
 
 
-type Resolution = Account | Nobody | Reason
+class Undecided(Value):
+    """Who the person is cannot be told without an administrator."""
+
+    reason: Reason
+    detail: str | None = None
+
+
+type Resolution = Account | Nobody | Undecided
 
 
 def resolve(address: str, found: Sequence[Account], *, as_is: bool) -> Resolution:
@@ -60,7 +67,7 @@ def resolve(address: str, found: Sequence[Account], *, as_is: bool) -> Resolutio
     """
     accounts = [account for account in found if not (as_is and account.user_type is UserType.MEMBER)]
     if len(accounts) > 1:
-        return Reason.AMBIGUOUS_IDENTITY
+        return Undecided(reason=Reason.AMBIGUOUS_IDENTITY)
     if accounts:
-        return accounts[0] if accounts[0].enabled else Reason.ACCOUNT_DISABLED
-    return Nobody() if is_invitable(address) else Reason.ADDRESS_NOT_INVITABLE
+        return accounts[0] if accounts[0].enabled else Undecided(reason=Reason.ACCOUNT_DISABLED)
+    return Nobody() if is_invitable(address) else Undecided(reason=Reason.ADDRESS_NOT_INVITABLE)

@@ -121,7 +121,6 @@ class Reason(StrEnum):
         "Entra says that an account with this address exists, but it was not found by the address. Map the person.",
     )
     INVITATION_REFUSED = "needs-attention/invitation-refused", "Entra refused the invitation; its answer is kept here."
-    GUEST_GONE = "needs-attention/guest-gone", "The guest account no longer exists at the destination."
     PRINCIPAL_NOT_RESOLVED = (
         "needs-attention/principal-not-resolved",
         "SharePoint still does not accept the guest a day after the invitation. Check the site's sharing settings.",

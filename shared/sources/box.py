@@ -41,11 +41,11 @@ _IRRELEVANT = ("FILE.", "FOLDER.", "COMMENT.", "TASK_ASSIGNMENT.", "METADATA_INS
 _BROKEN = {
     "NO_ACTIVE_SESSION": (
         "Box sends this webhook without content because the app's session has ended. Authorise the app again in the "
-        "Box Admin Console; what was shared in between comes with the next reconciliation."
+        "Box Admin Console, and compare what was shared in between: Box did not tell."
     ),
     "WEBHOOK.DELETED": (
         "Box has deleted this webhook (after 14 days without a successful delivery, or with its app). "
-        "Create it again; what was shared in between comes with the next reconciliation."
+        "Create it again, and compare what was shared in between: Box did not tell."
     ),
 }
 

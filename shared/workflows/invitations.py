@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from shared.domain.guests import Guest, GuestState, Invitation
-from shared.domain.identity import Accepted, Account, Invited, Nobody, Resolution, UserType
+from shared.domain.identity import Accepted, Account, Invited, Nobody, Resolution, Undecided, UserType
 from shared.domain.ledger import Book
 from shared.domain.messages import GrantMessage, Queue, Record, Send
 from shared.domain.reasons import Reason
@@ -26,8 +26,8 @@ async def invite_guest(ports: Ports, key: str) -> None:
     if guest.state is not GuestState.APPROVED:
         return
     found = await look_up(ports, guest)
-    if isinstance(found, Reason):
-        await _block(ports, key, found)
+    if isinstance(found, Undecided):
+        await _block(ports, key, found.reason, found.detail)
         return
     if isinstance(found, Account) and not found.pending:
         await _become_usable(ports, key, found)

@@ -7,13 +7,13 @@ from shared.domain.connections import Connection
 from shared.domain.decision import assess_share, explain, is_pre_approved
 from shared.domain.events import ShareEvent
 from shared.domain.guests import Approval, Guest, GuestState
-from shared.domain.identity import Resolution, resolve
+from shared.domain.identity import Resolution, Undecided, resolve
 from shared.domain.ledger import Book
 from shared.domain.messages import GrantMessage, InvitationMessage, Queue, Record, Send
 from shared.domain.platforms import RULES
 from shared.domain.reasons import Reason
 from shared.domain.shares import Share, reference_id, share_id
-from shared.domain.trouble import ConflictError, UnreadableError
+from shared.domain.trouble import ConflictError, RefusedError, UnreadableError
 from shared.workflows.ports import Ports
 from shared.workflows.transaction import Draft, transact
 
@@ -124,9 +124,12 @@ async def _admit(
 
 
 async def look_up(ports: Ports, guest: Guest) -> Resolution:
-    """Ask Entra who the guest is. May raise LaterError or RefusedError."""
+    """Ask Entra who the guest is. May raise LaterError; a refusal (a missing permission, say) needs attention."""
     address = guest.address or ""
-    return resolve(address, await ports.directory.find(address), as_is=guest.as_is)
+    try:
+        return resolve(address, await ports.directory.find(address), as_is=guest.as_is)
+    except RefusedError as refusal:
+        return Undecided(reason=refusal.reason, detail=refusal.detail)
 
 
 def _record(key: str, event: ShareEvent, share: Share, reason: Reason, now: datetime) -> Record:
