@@ -1,6 +1,6 @@
 """A grant: a permission that Guestpass itself wrote, and what to do about one place for one guest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Self
 
@@ -66,18 +66,31 @@ class Link(Value):
 class Scope(Value):
     """An item at which Guestpass wrote a permission, which ends inheritance there.
 
-    `copied` are the ids of the permissions that were inherited until then and stand there as copies since: a copy of
-    a permission of ours is taken back together with it.
+    `own_before` are the ids of the item's own permissions before the first write, kept until that write was read back.
+    `copied` are the ids of those that were inherited until then and stand there as copies since: a copy of a
+    permission of ours is taken back together with it.
     """
 
     item_id: str
     place: Destination
+    own_before: tuple[str, ...] | None = None
     copied: tuple[str, ...] = ()
     links: dict[Role, Link] = Field(default={})
+    begun: bool = False
 
-    def with_copies(self, permission_ids: set[str]) -> Self:
-        """Return the scope with more copies noted."""
-        return self.model_copy(update={"copied": tuple(sorted({*self.copied, *permission_ids}))})
+    def begin(self, own: Iterable[str]) -> Self:
+        """Return the scope before a write; only the first one can end inheritance."""
+        return self if self.begun else self.model_copy(update={"begun": True, "own_before": tuple(sorted(own))})
+
+    def end(self, copies: set[str]) -> Self:
+        """Return the scope after the first write was read back."""
+        return self.model_copy(update={"own_before": None, "copied": tuple(sorted({*self.copied, *copies}))})
+
+    def holds_copy(self, permission_id: str) -> bool:
+        """Tell whether an entry that stands there was copied; while the first write goes on, all new ones were."""
+        if self.own_before is not None:
+            return permission_id not in self.own_before
+        return permission_id in self.copied
 
     def without_copy(self, permission_id: str) -> Self:
         """Return the scope after a copy was taken back."""

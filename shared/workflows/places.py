@@ -7,7 +7,7 @@ SharePoint ends inheritance at the first permission written on an item and copie
 folder is also given at, and taken from, the items beneath it where Guestpass ended inheritance (table `scopes`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.domain.connections import Destination
@@ -94,22 +94,35 @@ async def bring_in_line(work: Work, shares: list[Share]) -> None:
 
     The deepest first: an item beneath has its own access before the folder above loses it. A place that fails leaves
     the others alone, except that LaterError is raised when Microsoft asks for a pause.
+
+    Afterwards everything beneath is looked at once more: another guest's run may have ended inheritance there
+    meanwhile. That run wrote the scope down first, so either it is seen here, or it copied what stands since.
     """
-    reserved = len(shares)
-    places = sorted(
-        await _places(work, shares), key=lambda p: (p.at.path.rstrip("/").count("/"), p.at.path, p.link), reverse=True
-    )
-    now = places[:_PLACES_PER_RUN]
+    places = await _places(work, shares)
+    await _pass_over(work, places, reserved=len(shares))
+    if not work.left:
+        await _pass_over(work, await _beneath(work, places), reserved=0)
+
+
+async def _pass_over(work: Work, places: set[Place], reserved: int) -> None:
+    """Bring places in line, as many as one run and the budget allow; the rest is left for the next run."""
+    ordered = sorted(places, key=lambda p: (p.at.path.rstrip("/").count("/"), p.at.path, p.link), reverse=True)
+    now = ordered[:_PLACES_PER_RUN]
     if len(now) > reserved and await work.ports.pacer.delay(len(now) - reserved):
         now = now[:reserved]
-    work.left = places[len(now) :]
+    work.left += ordered[len(now) :]
     for place in now:
-        try:
-            work.results[place] = await (_settle_link if place.link else _settle_direct)(work, place)
-        except (LaterError, RefusedError) as trouble:
-            if isinstance(trouble, LaterError) and trouble.after is not None:
-                raise
-            work.results[place] = trouble
+        work.results[place] = await _settle_place(work, place)
+
+
+async def _settle_place(work: Work, place: Place) -> Reason | LaterError | RefusedError:
+    """Bring one place in line; return what came of it. Raises LaterError when Microsoft asks for a pause."""
+    try:
+        return await (_settle_link if place.link else _settle_direct)(work, place)
+    except (LaterError, RefusedError) as trouble:
+        if isinstance(trouble, LaterError) and trouble.after is not None:
+            raise
+        return trouble
 
 
 async def _places(work: Work, shares: list[Share]) -> set[Place]:
@@ -126,23 +139,26 @@ async def _places(work: Work, shares: list[Share]) -> set[Place]:
         place = Place(grant.item_id, grant.place, grant.link)
         if work.want(place) is not grant.role or grant.permission_id is None:
             places.add(place)
-    for above in [place for place in places if not place.link]:
-        for scope in await work.ports.scopes.beneath(above.at):
-            beneath = Place(scope.item_id, scope.place, link=False)
-            if work.grant_at(beneath) is None and (work.want(beneath) or _is_copied(work, above, scope)):
-                places.add(beneath)
-        if work.leaves(above):
-            for share in living_on(work, above, shares)[:GRANTS_PER_MESSAGE]:
-                shares.append(share)
-                if share.access is not None:
-                    places |= await _place_of(work, share, share.access)
-    return places
+    for above in [place for place in places if work.leaves(place)]:
+        for share in living_on(work, above, shares)[:GRANTS_PER_MESSAGE]:
+            shares.append(share)
+            if share.access is not None:
+                places |= await _place_of(work, share, share.access)
+    return places | await _beneath(work, places)
 
 
-def _is_copied(work: Work, above: Place, scope: Scope) -> bool:
-    """Tell whether a scope may hold a copy of the grant of ours on the folder above it."""
-    grant = work.grant_at(above)
-    return grant is not None and (grant.permission_id is None or grant.permission_id in scope.copied)
+async def _beneath(work: Work, places: Iterable[Place]) -> set[Place]:
+    """Return the items beneath where inheritance has ended and where the guest should have more, or may have a copy."""
+    ours = [grant for grant in (*work.book.grants.values(), *work.grants.values()) if grant and not grant.link]
+    ids = {grant.permission_id for grant in ours}
+    return {
+        beneath
+        for place in places
+        if not place.link
+        for scope in await work.ports.scopes.beneath(place.at)
+        if work.grant_at(beneath := Place(scope.item_id, scope.place, link=False)) is None
+        and (work.want(beneath) or None in ids or scope.own_before is not None or not ids.isdisjoint(scope.copied))
+    }
 
 
 def living_on(work: Work, above: Place, besides: Sequence[Share]) -> list[Share]:
@@ -199,6 +215,7 @@ async def _settle_direct(work: Work, place: Place) -> Reason:
             return Reason.ALREADY_HAD_ACCESS
     if step is not Step.NOTHING:
         present = await sites.permissions(place.at.drive, place.item_id, work.object_id)
+    await _note_copies(work, place, present)
     own = next((p for p in present if p.mine and not p.inherited), None)
     if want is None:
         if own is not None and step is Step.REMOVE:
@@ -229,15 +246,14 @@ def _is_copy_of_ours(work: Work, place: Place, scope: Scope | None, present: Seq
     A person's direct entry has the same id on every item (it is made of the login name), so the copy is recognised.
     """
     own = next((p for p in present if p.mine and not p.inherited), None)
-    if own is None or scope is None or own.id not in scope.copied:
+    if own is None or scope is None or not scope.holds_copy(own.id):
         return False
     return any(not g.link and g.place.covers(place.at) and g.permission_id == own.id for g in work.book.grants.values())
 
 
 async def _declare(work: Work, place: Place, role: Role, present: Sequence[Permission]) -> None:
-    """Write down what is about to be written: which inherited entries become copies, and that the new one is ours."""
-    copies = {p.id for p in present if p.inherited}
-    await _change_scope(work, place, lambda scope: scope.with_copies(copies))
+    """Write down what is about to be written: that inheritance ends here, and that the new entry is ours."""
+    await _change_scope(work, place, lambda scope: scope.begin(p.id for p in present if not p.inherited))
     grant = Grant(item_id=place.item_id, place=place.at, link=place.link, role=role)
     if (known := work.grant_at(place)) is not None:
         grant = grant.model_copy(update={"permission_id": known.permission_id})
@@ -249,6 +265,15 @@ async def _declare(work: Work, place: Place, role: Role, present: Sequence[Permi
 
     await transact(work.ports, work.book.guest.key, [], step)
     work.grants[grant.id] = grant
+
+
+async def _note_copies(work: Work, place: Place, present: Sequence[Permission]) -> None:
+    """After the first write on an item, note which of its entries are copies of what was inherited until then."""
+    scope, _ = await work.ports.scopes.get(place.at.drive, place.item_id)
+    if scope is None or scope.own_before is None or any(p.inherited for p in present):
+        return
+    copies = {p.id for p in present if not p.mine} - set(scope.own_before) - {link.id for link in scope.links.values()}
+    await _change_scope(work, place, lambda known: known.end(copies))
 
 
 async def _change_scope(work: Work, place: Place, change: Callable[[Scope], Scope]) -> Scope:
@@ -279,6 +304,7 @@ async def _settle_link(work: Work, place: Place) -> Reason:
     present = await work.ports.sites.permissions(place.at.drive, place.item_id, work.object_id)
     await _declare(work, place, want, present)
     entry = await _align_link(work, place, want)
+    await _note_copies(work, place, await work.ports.sites.permissions(place.at.drive, place.item_id, work.object_id))
     if entry is None or work.object_id not in entry.members:
         return Reason.READ_BACK
     work.keep(place, want, entry)

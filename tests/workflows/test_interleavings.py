@@ -301,6 +301,74 @@ def _either(*checks: Callable[[World], None]) -> Callable[[World], None]:
     return check
 
 
+OTHER = "other@partner.example"
+OTHERS_SHARE = event("x1", 2, who=OTHER, path="/a/b", preapproved=True)
+OTHERS_GRANT = GrantMessage(guest=guest_key(OTHER), shares=(share_id(OTHERS_SHARE),))
+
+
+async def _both_usable(world: World) -> None:
+    for who in (GUEST, OTHER):
+        await world.tenant.invite(who, None, mail=False)
+        world.tenant.accept(who)
+
+
+async def both_ready(world: World) -> None:
+    """One has a share on the folder, the other one beneath it; nothing is given yet."""
+    await _both_usable(world)
+    await world.handle(E1)
+    await world.handle(OTHERS_SHARE)
+    world.queues.waiting.clear()
+
+
+async def one_granted(world: World) -> None:
+    """One has the folder, which is being taken back; the other's share beneath it is not given yet."""
+    await _both_usable(world)
+    await world.handle(E1)
+    await world.drain()
+    await world.handle(OTHERS_SHARE)
+    world.queues.waiting.clear()
+    await world.handle(LOST)
+    world.queues.waiting.clear()
+
+
+def _then_taken_back(folder: dict[tuple[str, str], Role]) -> Callable[[World], None]:
+    """At first this access, and after the folder was taken back only the other's: no copy is left behind."""
+    beneath = {(OTHER, "/a/b"): Role.READ}
+
+    def check(world: World) -> None:
+        assert world.access() == folder | beneath
+        _run(world.handle(LOST))
+        _run(world.settle())
+        assert world.access() == beneath
+
+    return check
+
+
+FOLDER = {(GUEST, "/a"): Role.READ, (GUEST, "/a/b"): Role.READ}
+TWO_GUESTS: dict[str, tuple[Act, Act, Act, Callable[[World], None]]] = {
+    "a folder against the first permission beneath it": (
+        both_ready,
+        message(GRANT),
+        message(OTHERS_GRANT),
+        _then_taken_back(FOLDER),
+    ),
+    "a folder taken back against the first permission beneath it": (
+        one_granted,
+        message(GRANT),
+        message(OTHERS_GRANT),
+        _then_taken_back({}),
+    ),
+}
+
+
+@pytest.mark.parametrize("pair", TWO_GUESTS)
+def test_inheritance_that_another_guest_ends_leaves_nobody_out_and_nothing_behind(pair: str) -> None:
+    prepare, first, second, check = TWO_GUESTS[pair]
+    exploration = Exploration(prepare, (first, second), check)
+    COUNTS["interleavings"] += exploration.count()
+    COUNTS["interleavings with a different course"] += exploration.leaves
+
+
 RACES: dict[str, tuple[Act, Act, Act, Callable[[World], None]]] = {
     "approve against revoke": (
         held,
