@@ -64,6 +64,24 @@ class Invitation(Value):
     invited_at: AwareDatetime | None = None
 
 
+class InvitationState(StrEnum):
+    """Where a guest's invitation stands."""
+
+    NONE = "none"
+    STARTED = "started"  # Entra may have been asked; nothing is known of its answer
+    PENDING = "pending"  # made, its token is kept
+    ACCEPTED = "accepted"
+
+
+LEGAL_INVITATION_MOVES: dict[InvitationState, frozenset[InvitationState]] = {
+    InvitationState.NONE: frozenset({InvitationState.STARTED}),
+    # Back to none: Entra refused, or nobody asks any more and Entra never heard of it.
+    InvitationState.STARTED: frozenset({InvitationState.NONE, InvitationState.PENDING, InvitationState.ACCEPTED}),
+    InvitationState.PENDING: frozenset({InvitationState.ACCEPTED}),
+    InvitationState.ACCEPTED: frozenset(),
+}
+
+
 class Guest(Value):
     """The first row of a partition. `wanting` counts the shares that ask for access."""
 
@@ -81,6 +99,15 @@ class Guest(Value):
     as_is: bool = False
     wanting: int = 0
     busy_until: AwareDatetime | None = None
+
+    @property
+    def invitation_state(self) -> InvitationState:
+        """Where the invitation stands; a guest who was never invited by us has none, also when they are usable."""
+        if self.invitation is None:
+            return InvitationState.NONE
+        if self.account is not None and not self.account.pending:
+            return InvitationState.ACCEPTED
+        return InvitationState.PENDING if self.invitation.invited_at else InvitationState.STARTED
 
     def move(self, to: GuestState, at: AwareDatetime, **changes: object) -> Self:
         """Return the guest in another state. Raises IllegalMoveError; staying is always legal."""

@@ -9,8 +9,20 @@ from shared.domain.addresses import digest
 from shared.domain.connections import Destination
 from shared.domain.events import Change, Item, ShareEvent, Sharer
 from shared.domain.platforms import Fidelity, Role
-from shared.domain.reasons import Reason
+from shared.domain.reasons import Reason, State
 from shared.domain.value import Value
+
+LEGAL_MOVES: dict[State | None, frozenset[State]] = {
+    None: frozenset(State) - {State.GRANTED},
+    State.IGNORED: frozenset(State) - {State.GRANTED},
+    State.REFUSED: frozenset(State) - {State.GRANTED},
+    State.REVOKED: frozenset(State) - {State.GRANTED},
+    State.WAITING: frozenset(State),
+    State.NEEDS_ATTENTION: frozenset(State) - {State.GRANTED},
+    State.GRANTED: frozenset({State.GRANTED, State.WAITING, State.NEEDS_ATTENTION}),
+}
+"""From which state a share can come to which (None: it was not known). Nothing is granted that did not wait for it,
+and what was granted is not forgotten before it was taken back. The state itself is computed, see `explain`."""
 
 
 class Access(Value):

@@ -57,6 +57,7 @@ def _guest(guest: Guest) -> Json:
         "since": guest.since.isoformat() if guest.since else None,
         "wanting": guest.wanting,
         "approvedBy": guest.approval.by if guest.approval else None,
+        "invitation": guest.invitation_state,
         "invitedAt": invitation.invited_at.isoformat() if invitation and invitation.invited_at else None,
         "acceptedAt": guest.accepted_at.isoformat() if guest.accepted_at else None,
         "trouble": guest.trouble,

@@ -3,18 +3,24 @@
 The end state is compared with a short, obvious oracle that knows nothing of tables, messages or Graph.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
 
+from shared.domain import guests, shares
 from shared.domain.addresses import digest, guest_key
+from shared.domain.decision import explain
 from shared.domain.events import Change, ShareEvent
-from shared.domain.guests import IllegalMoveError
+from shared.domain.guests import Guest, IllegalMoveError
+from shared.domain.ledger import Book, Changes
 from shared.domain.messages import Queue
 from shared.domain.platforms import Role
+from shared.domain.reasons import State
+from shared.domain.shares import Share
 from tests.conftest import COUNTS
+from tests.memory import MemoryLedger
 from tests.workflows.world import ITEMS, START, Crash, Fuse, World, event
 
 GUESTS = ("anna@partner.example", "ben@other.example", "cleo@partner.example")
@@ -127,9 +133,36 @@ class Oracle:
         return result
 
 
+class WatchedLedger(MemoryLedger):
+    """The ledger in memory; every commit is held against the tables of legal moves."""
+
+    async def commit(self, book: Book, changes: Changes) -> None:
+        """Write, and compare what was with what is."""
+        before = self._states(book.guest.key)
+        await super().commit(book, changes)
+        after = self._states(book.guest.key)
+        guest, now = before[0], after[0]
+        assert now.state is guest.state or now.state in guests.LEGAL_MOVES[guest.state]
+        invitation = guest.invitation_state
+        assert now.invitation_state in guests.LEGAL_INVITATION_MOVES[invitation] | {invitation}
+        for name, state in after[1].items():
+            was = before[1].get(name)
+            assert state in shares.LEGAL_MOVES[was] or state is was, f"{was} -> {state}"
+
+    def _states(self, key: str) -> tuple[Guest, dict[str, State]]:
+        rows = self.partitions.get(key)
+        if rows is None:
+            return Guest(key=key), {}
+        guest = Guest.model_validate_json(rows.guest)
+        found = [Share.model_validate_json(text) for text in rows.shares.values()]
+        return guest, {share.id: explain(share, guest).state for share in found}
+
+
 async def play(acts: list[object], fuse: Fuse) -> tuple[World, Oracle]:
     """Play the acts in the world and tell them to the oracle; every act comes to rest before the next."""
     world, oracle = World(fuse), Oracle()
+    world.ledger = WatchedLedger(fuse)
+    world.ports = replace(world.ports, ledger=world.ledger)
     for act in acts:
         match act:
             case ShareEvent():
@@ -186,6 +219,10 @@ async def test_any_history_ends_as_the_oracle_says(acts: list[object], crash: in
     assert sorted(world.tenant.mails) == sorted(oracle.invited)
     assert sorted(world.tenant.invitations) == sorted(oracle.invited)
     assert world.tenant.too_early == 0
+    for one in acts:
+        if isinstance(one, ShareEvent):
+            recorded = {record.event async for record in world.history.read(one.partition)}
+            assert one.id in recorded, "law 3"
     for who in GUESTS:
         guest = (await world.ledger.read(guest_key(who), [])).guest
         words = {"none": "unknown"}
