@@ -159,8 +159,11 @@ class WatchedLedger(MemoryLedger):
 
 
 async def play(acts: list[object], fuse: Fuse) -> tuple[World, Oracle]:
-    """Play the acts in the world and tell them to the oracle; every act comes to rest before the next."""
-    world, oracle = World(fuse), Oracle()
+    """Play the acts in the world and tell them to the oracle; every act comes to rest before the next.
+
+    The budget of sharing calls is so small that work is often cut and goes on later.
+    """
+    world, oracle = World(fuse, calls=4), Oracle()
     world.ledger = WatchedLedger(fuse)
     world.ports = replace(world.ports, ledger=world.ledger)
     for act in acts:
@@ -237,7 +240,7 @@ async def test_order_and_repetition_do_not_matter(facts: list[ShareEvent], data:
     shuffled = data.draw(st.permutations([*facts, *data.draw(st.lists(st.sampled_from(facts), max_size=4))]))
     ends = []
     for sequence in (sorted(facts, key=lambda e: e.at), shuffled):
-        world = World()
+        world = World(calls=4)
         for who in GUESTS:  # everybody is a usable guest, so that only the shares decide
             await world.tenant.invite(who, None, mail=False)
             world.tenant.accept(who)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from shared.domain.connections import Connection, Destination, Policy, Route
+from shared.domain.connections import Connection, Destination, Route
 from shared.domain.events import Change, Item, Principal, ShareEvent, Sharer
 from shared.domain.grants import Permission
 from shared.domain.identity import Accepted, Account, Invited, UserType
@@ -58,7 +58,7 @@ class Fuse:
         self.left -= 1
 
 
-def connection(**policy: object) -> Connection:
+def connection() -> Connection:
     """A SecuriSync connection whose root is the root of the library."""
     return Connection(
         id="files",
@@ -66,7 +66,6 @@ def connection(**policy: object) -> Connection:
         internal_domains=("home.example",),
         routes=(Route(source="/", drive=DRIVE),),
         secrets={},
-        policy=Policy.model_validate(policy),
     )
 
 
@@ -196,15 +195,15 @@ def _path(item_id: str) -> str:
 class World:
     """The ports in memory, the tenant, and a host that delivers messages one by one."""
 
-    def __init__(self, step: Hook = carry_on, **policy: object) -> None:
-        """Begin with an empty ledger; `step` is awaited before every effect."""
+    def __init__(self, step: Hook = carry_on, calls: int = 300) -> None:
+        """Begin with an empty ledger; `step` is awaited before every effect; `calls` are allowed per 5 minutes."""
         self.clock = MemoryClock(START + timedelta(days=1))
         self.tenant = Tenant(self.clock, step)
         self.queues = MemoryQueues(self.clock, step)
         self.ledger, self.history = MemoryLedger(step), MemoryHistory(step)
         self.worklist, self.scopes = MemoryWorklist(step), MemoryScopes(step)
         self.ports = Ports(
-            connections={"files": connection(**policy)},
+            connections={"files": connection()},
             ledger=self.ledger,
             history=self.history,
             worklist=self.worklist,
@@ -216,7 +215,7 @@ class World:
             queues=self.queues,
             directory=self.tenant,
             sites=self.tenant,
-            pacer=MemoryPacer(300, timedelta(minutes=5), self.clock, step),
+            pacer=MemoryPacer(calls, timedelta(minutes=5), self.clock, step),
             clock=self.clock,
             timing=Timing(),
         )

@@ -1,0 +1,72 @@
+"""python -m local.demo: play the story in a fresh local world; exit code 0 only if all came as it must."""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+
+from rich.console import Console
+
+from local.demo.load import with_load
+from local.demo.places import Places
+from local.demo.play import Outcome, play
+from local.demo.report import Live, show
+from local.demo.scenario import STORY
+from local.demo.steps import Story
+from local.demo.verdict import differences, leaks, read_logs
+from local.world import ROOT, LocalWorld, run_in_world
+
+EXCHANGES = ROOT / ".local" / "graph-exchanges.json"
+
+
+async def demonstrate(story: Story, *, keep: bool) -> int:
+    """Play, compare, report; with `keep` stay up until interrupted."""
+    console, started = Console(), time.monotonic()
+    with Live(console) as live:
+        live.tell("Starting Azurite, tenant, Box's stand-in and the function app", 0, 1)
+        async with LocalWorld() as world, Places.of(world) as places:
+            live.tell("Starting Azurite, tenant, Box's stand-in and the function app", 1, 1)
+            outcome = await play(story, world, places, live.tell)
+            EXCHANGES.write_text(json.dumps(outcome.exchanges, ensure_ascii=False))
+            faults = differences(story, outcome) + _leaks(story, world, outcome)
+            live.stop()
+            show(console, outcome, faults, time.monotonic() - started)
+            if keep:
+                console.print(f"Still up. Tenant: {world.tenant_url}  mailbox: {world.tenant_url}/mailbox")
+                console.print(f"Access requests: {world.host_url}/api/access-requests  Ctrl-C ends it.")
+                await asyncio.Event().wait()
+    return 1 if faults else 0
+
+
+def _leaks(story: Story, world: LocalWorld, outcome: Outcome) -> list[str]:
+    hidden = {
+        *(
+            value
+            for names in world.secrets.values()
+            for name, value in names.items()
+            if name not in ("api_url", "enterprise_id")
+        ),
+        world.environment["IDENTITY_HEADER"],
+        *(mail["url"].partition("ticket=")[2] for mail in outcome.tenant["mails"] if mail["kind"] == "invitation"),
+    }
+    addresses = {step.person for chapter in story.chapters for step in chapter.steps if "@" in step.person}
+    addresses |= {user["mail"] for user in outcome.tenant["users"] if user["mail"]}
+    logs = read_logs(world.logs)
+    found = leaks(logs["host"], hidden, addresses)
+    return found + [
+        f"{fault} ({name}.log)" for name, log in logs.items() if name != "host" for fault in leaks(log, hidden, ())
+    ]
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description="The demo of Guestpass, without a cloud.")
+    parser.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
+    parser.add_argument("--events", type=int, default=0, help="so many share events more")
+    options = parser.parse_args()
+    return run_in_world(demonstrate(with_load(STORY, options.events), keep=options.keep))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

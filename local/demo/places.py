@@ -1,0 +1,104 @@
+"""The two places that a person looks at and acts in: the administrators' interface, and the tenant."""
+
+import html
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+
+from local.world import LocalWorld
+
+type Json = dict[str, Any]
+
+_LIMIT = 1000  # people in one answer of the access-requests interface
+_TICKET = re.compile(r'name="ticket" value="([^"]+)"')
+
+
+class Places:
+    """HTTP calls to a local world. Raises aiohttp.ClientResponseError for an answer that is not a success."""
+
+    def __init__(self, world: LocalWorld, session: aiohttp.ClientSession) -> None:
+        self._requests = f"{world.host_url}/api/access-requests"
+        self._admin, self._tenant, self._box = f"{world.host_url}/admin", world.tenant_url, world.box_url
+        self.session = session
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, world: LocalWorld) -> AsyncIterator[Self]:
+        """Open the places of a world."""
+        async with aiohttp.ClientSession(raise_for_status=False) as session:
+            yield cls(world, session)
+
+    async def seed(self, tenant: Json, box: Json) -> None:
+        """Fill the tenant and the Box account."""
+        await self._call("POST", f"{self._tenant}/control/seed", tenant)
+        await self._call("POST", f"{self._box}/control/seed", box)
+
+    # The administrators' interface.
+
+    async def people(self) -> list[Json]:
+        """Everybody that the app knows of."""
+        answer = await self._call("GET", f"{self._requests}?limit={_LIMIT}")
+        if answer["more"]:
+            raise RuntimeError(f"more than {_LIMIT} people: the demo does not read on")
+        return list(answer["people"])
+
+    async def explain(self, guest: str) -> Json:
+        """One person with shares and history."""
+        return await self._call("GET", f"{self._requests}/{guest}")
+
+    async def approve(self, guest: str) -> None:
+        """Let a person be invited."""
+        await self._call("POST", f"{self._requests}/{guest}/approve", {})
+
+    async def deny(self, guest: str, why: str) -> None:
+        """Deny a person access."""
+        await self._call("POST", f"{self._requests}/{guest}/deny", {"reason": why})
+
+    # The host.
+
+    async def run(self, function: str) -> None:
+        """Run a timer now."""
+        await self._call("POST", f"{self._admin}/functions/{function}", {})
+
+    async def idle(self) -> int:
+        """Wait until nothing is being worked on; return how many messages wait for their time."""
+        return sum((await self._call("POST", f"{self._admin}/host/idle"))["pending"].values())
+
+    async def host_status(self) -> Json:
+        """What the host has counted."""
+        return await self._call("GET", f"{self._admin}/host/status")
+
+    # The tenant.
+
+    async def tenant(self) -> Json:
+        """The tenant's whole state."""
+        return await self._call("GET", f"{self._tenant}/control/state")
+
+    async def exchanges(self) -> list[Json]:
+        """Every exchange with Graph."""
+        return list((await self._call("GET", f"{self._tenant}/control/exchanges"))["value"])
+
+    async def bring(self, drive: str, paths: Iterable[str]) -> None:
+        """Let the content migration bring folders."""
+        items = [{"path": path} for path in paths]
+        await self._call("POST", f"{self._tenant}/control/items", {"drive": drive, "add": items})
+
+    async def accept(self, mail: Json) -> None:
+        """Open an invitation's link from the mailbox and press Accept, as a person does."""
+        async with self.session.get(mail["url"]) as page:
+            page.raise_for_status()
+            ticket = _TICKET.search(await page.text())
+        if ticket is None:
+            return  # accepted before
+        form = {"ticket": html.unescape(ticket[1]), "account": ""}
+        async with self.session.post(f"{self._tenant}/redeem", data=form) as page:
+            page.raise_for_status()
+
+    async def _call(self, method: str, url: str, body: Json | None = None) -> Json:
+        async with self.session.request(method, url, json=body) as response:
+            response.raise_for_status()
+            text = await response.text()
+            return await response.json() if text.startswith("{") else {}

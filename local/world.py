@@ -1,0 +1,221 @@
+"""The local world: Azurite, the simulated tenant, Box's stand-in, and the function app of this checkout on the local
+host, each a process of its own on a free port.
+
+    async with LocalWorld() as world:
+        world.host_url, world.tenant_url, world.box_url
+"""
+
+import asyncio
+import base64
+import json
+import os
+import re
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parents[1]
+CONNECTIONS = ROOT / "local" / "connections.json"
+NEVER = "0 0 0 1 1 *"  # a timer that is run through the host's admin API instead
+
+# The development account, published in Microsoft's "Use the Azurite emulator for local Azure Storage development".
+_ACCOUNT = "devstoreaccount1"
+_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+_READY = re.compile(r"listen(?:ing|s) (?:at|on) (http://127\.0\.0\.1:\d+)")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+# All else stays out: a proxy or an Azure setting of this machine would lead requests away from the local world.
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
+
+
+class WorldError(Exception):
+    """A part of the local world did not start; the message says which, and where its log is."""
+
+
+class LocalWorld:
+    """The processes of the local world while the (asynchronous) context is open; all begin empty.
+
+    Args:
+        directory: where the parts write their logs (`logs/*.log`).
+        acceptance_schedule: NCRONTAB; how often the app asks who accepted.
+
+    Attributes:
+        secrets: of each connection, by its id and the platform's name of the secret.
+        environment: the app settings.
+
+    Raises (on entering):
+        WorldError: a part ended, or was not ready within a minute.
+    """
+
+    def __init__(self, directory: Path = ROOT / ".local", *, acceptance_schedule: str = NEVER) -> None:
+        self.logs = directory / "logs"
+        self.host_url = self.tenant_url = self.box_url = ""
+        self.secrets: dict[str, dict[str, str]] = {}
+        self.environment: dict[str, str] = {}
+        self._acceptance_schedule = acceptance_schedule
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        connections = json.loads(CONNECTIONS.read_text())["connections"]
+        self.secrets = {one["id"]: {name: _secret(name) for name in one["secrets"]} for one in connections}
+        identity_secret, box = secrets.token_hex(24), self.secrets["box"]
+        python = (sys.executable, "-m")
+        azurite, tenant, stand_in = await asyncio.gather(
+            self._part(
+                stack,
+                "azurite",
+                *(str(ROOT / "node_modules" / ".bin" / "azurite"), "--blobPort", "0", "--queuePort", "0"),
+                *("--tablePort", "0", "--inMemoryPersistence", "--disableTelemetry", "--skipApiVersionCheck"),
+                "--silent",
+                addresses=3,
+            ),
+            self._part(stack, "tenant", *python, "local.tenant", "--identity-secret", identity_secret),
+            self._part(
+                stack,
+                "box",
+                *(*python, "local.platforms.box", "--client-id", box["client_id"]),
+                *("--client-secret", box["client_secret"], "--enterprise-id", box["enterprise_id"]),
+            ),
+        )
+        self.tenant_url, self.box_url = tenant[0], stand_in[0]
+        box["api_url"] = self.box_url
+        self.environment = {
+            "AzureWebJobsStorage": _connection_string(azurite),
+            "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",  # the only one asked, and without probing
+            "IDENTITY_ENDPOINT": f"{self.tenant_url}/msi/token",
+            "IDENTITY_HEADER": identity_secret,
+            "GUESTPASS_GRAPH_URL": f"{self.tenant_url}/v1.0",
+            "GUESTPASS_CONNECTIONS_FILE": str(CONNECTIONS.relative_to(ROOT)),
+            "GUESTPASS_DEVELOPMENT_PRINCIPAL": "demo administrator",
+            "GUESTPASS_ACCEPTANCE_SCHEDULE": self._acceptance_schedule,
+            "GUESTPASS_LAG_SECONDS": "5",
+            "GUESTPASS_RETRY_SECONDS": "1",
+            **{
+                setting: self.secrets[one["id"]][name]
+                for one in connections
+                for name, setting in one["secrets"].items()
+            },
+        }
+        host = await self._part(
+            stack,
+            "host",
+            *python,
+            "local.host",
+            "--app",
+            str(ROOT),
+            "--port",
+            "0",
+            "--verbose",
+            settings=self.environment,
+        )
+        self.host_url = host[0]
+
+    async def _part(
+        self,
+        stack: AsyncExitStack,
+        name: str,
+        *command: str,
+        addresses: int = 1,
+        settings: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Start a part; return the addresses that it announces in its log."""
+        return await stack.enter_async_context(_running(self.logs / f"{name}.log", command, settings or {}, addresses))
+
+
+@asynccontextmanager
+async def _running(
+    log: Path, command: tuple[str, ...], settings: Mapping[str, str], addresses: int
+) -> AsyncIterator[list[str]]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env={**inherited, **settings},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours; a part ends when we end it
+        )
+    try:
+        yield await _ready(process, log, addresses)
+    finally:
+        await _stop(process)
+
+
+async def _ready(process: asyncio.subprocess.Process, log: Path, addresses: int) -> list[str]:
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            while len(found := _announced(log)) < addresses:
+                if process.returncode is not None:
+                    raise WorldError(f"{log.stem} ended while starting; see {log}")
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise WorldError(f"{log.stem} was not ready within {_START_SECONDS:.0f} seconds; see {log}") from None
+    return found
+
+
+def _announced(log: Path) -> list[str]:
+    return _READY.findall(log.read_text(errors="replace"))
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        pass
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+def _secret(name: str) -> str:
+    if name == "signing_secret":
+        return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    if name == "enterprise_id":
+        return str(secrets.randbelow(10**9))
+    return secrets.token_hex(24)
+
+
+def _connection_string(addresses: list[str]) -> str:
+    endpoints = zip(("Blob", "Queue", "Table"), addresses, strict=True)
+    services = (f"{service}Endpoint={address}/{_ACCOUNT}" for service, address in endpoints)
+    return ";".join(("DefaultEndpointsProtocol=http", f"AccountName={_ACCOUNT}", f"AccountKey={_KEY}", *services))
+
+
+def run_in_world(work: Coroutine[Any, Any, int]) -> int:
+    """Run to the end, or until Ctrl-C or SIGTERM (then 130); in both cases open worlds are taken down first."""
+
+    async def main() -> int:
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return 130
+        except WorldError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return asyncio.run(main())
