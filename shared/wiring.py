@@ -9,6 +9,9 @@ from shared.settings import Settings, SettingsError, load_connections, load_secr
 from shared.workflows.ports import Ports, Source, Timing
 
 _SHARING_PERIOD = timedelta(minutes=5)
+# Microsoft also counts resource units, 1,250 a minute for the smallest tenants and about 16 for a grant ("Avoid getting
+# throttled or blocked in SharePoint"). A burst of this size can meet that limit once; the steady rate stays below it.
+_SHARING_BURST = 80
 _APP = Path(__file__).resolve().parent.parent
 
 
@@ -81,7 +84,7 @@ async def _build() -> Ports:
             tables.get_table_client("sources"),
             limit=settings.sharing_calls,
             period=_SHARING_PERIOD,
-            burst=settings.sharing_calls // 3,
+            burst=_SHARING_BURST,
             clock=clock,
         ),
         clock=clock,

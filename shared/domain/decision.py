@@ -139,13 +139,11 @@ def explain(share: Share, guest: Guest) -> Reason:
     return settled.reason
 
 
-def covers(access: Access, place: Destination) -> bool:
-    """Tell whether an access reaches a place: direct roles are inherited by what lies beneath, links stand alone."""
-    return access.destination.covers(place) if not access.link else access.destination == place
-
-
 def wanted_role(shares: list[Share], guest: Guest, place: Destination, *, link: bool) -> Role | None:
-    """Return the widest role that any of the guest's shares gives at a place, directly or through a link."""
+    """Return the widest role that any of the guest's shares gives at a place, directly or through a link.
+
+    Roles and links reach down: what lies beneath inherits them.
+    """
     accesses = [access for share in shares if (access := wanted(share, guest)) is not None]
-    roles = [access.role for access in accesses if access.link is link and covers(access, place)]
+    roles = [access.role for access in accesses if access.link is link and access.destination.covers(place)]
     return max(roles, key=lambda role: role.width, default=None)

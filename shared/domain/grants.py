@@ -1,6 +1,6 @@
 """A grant: a permission that Guestpass itself wrote, and what to do about one place for one guest."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 
@@ -64,8 +64,10 @@ class Link(Value):
 
 
 class Scope(Value):
-    """An item at which Guestpass wrote a permission, which ends inheritance there.
+    """An item at which Guestpass wrote a permission.
 
+    `ended_here` tells that this ended inheritance (None: nothing was written yet); where others ended it, what is
+    given above is none of the item's business.
     `own_before` are the ids of the item's own permissions before the first write, kept until that write was read back.
     `copied` are the ids of those that were inherited until then and stand there as copies since: a copy of a
     permission of ours is taken back together with it.
@@ -73,14 +75,18 @@ class Scope(Value):
 
     item_id: str
     place: Destination
+    ended_here: bool | None = None
     own_before: tuple[str, ...] | None = None
     copied: tuple[str, ...] = ()
     links: dict[Role, Link] = Field(default={})
-    begun: bool = False
 
-    def begin(self, own: Iterable[str]) -> Self:
+    def begin(self, present: Sequence[Permission]) -> Self:
         """Return the scope before a write; only the first one can end inheritance."""
-        return self if self.begun else self.model_copy(update={"begun": True, "own_before": tuple(sorted(own))})
+        if self.ended_here is not None:
+            return self
+        own = tuple(sorted(p.id for p in present if not p.inherited))
+        ended_here = not own or any(p.inherited for p in present)
+        return self.model_copy(update={"ended_here": ended_here, "own_before": own if ended_here else None})
 
     def end(self, copies: set[str]) -> Self:
         """Return the scope after the first write was read back."""

@@ -42,12 +42,12 @@ class InvitationMessage(Value):
 class GrantMessage(Value):
     """Bring the guest's permissions in line with their shares: all that wait, or up to 20 named ones.
 
-    `paced` tells that the message waited for its time slot.
+    `slots` counts the sharing calls that the pacer has reserved for it: the message has waited for its time.
     """
 
     guest: str
     shares: tuple[str, ...] = Field(default=(), max_length=GRANTS_PER_MESSAGE)
-    paced: bool = False
+    slots: int = Field(default=0, ge=0)
 
 
 type Message = DeliveryMessage | ShareEvent | InvitationMessage | GrantMessage

@@ -28,15 +28,39 @@ async def settle_access(ports: Ports, message: GrantMessage) -> None:
     if not message.shares:
         await _fan_out(ports, message.guest)
         return
-    if not message.paced and (delay := await ports.pacer.delay(len(message.shares))):
-        await ports.queues.send(Queue.GRANTS, message.model_copy(update={"paced": True}), delay=delay)
-        return
+    now = await _after_pacing(ports, message)
+    if now is not None:
+        await _work_on(ports, now)
+
+
+async def _after_pacing(ports: Ports, message: GrantMessage) -> GrantMessage | None:
+    """Return what may be worked on now; what gives access and has to wait for its time slot is sent on.
+
+    Taking back never waits for the budget.
+    """
+    if message.slots:
+        return message
+    book = await open_book(ports, message.guest, message.shares)
+    giving = tuple(share.id for share in book.shares.values() if wanted(share, book.guest) is not None)
+    if not giving:
+        return message
+    delay = await ports.pacer.delay(len(giving))
+    reserved = message.model_copy(update={"slots": len(giving)})
+    if not delay:
+        return reserved
+    later = reserved.model_copy(update={"shares": giving})
+    await ports.queues.send(Queue.GRANTS, later, delay=delay)
+    rest = tuple(name for name in message.shares if name not in giving)
+    return message.model_copy(update={"shares": rest}) if rest else None
+
+
+async def _work_on(ports: Ports, message: GrantMessage) -> None:
     chosen = await _begin(ports, message)
     if chosen is None:
         return
     book = await ports.ledger.read(message.guest, None)
     account = book.guest.account
-    work = Work(ports, book, account.object_id if account else "")
+    work = Work(ports, book, account.object_id if account else "", slots=message.slots)
     shares = [book.shares[name] for name in chosen]
     try:
         await bring_in_line(work, shares)
@@ -56,9 +80,9 @@ async def _fan_out(ports: Ports, key: str) -> None:
         await ports.queues.send(send.queue, send.body)
 
 
-def _sends(key: str, names: Iterable[str], delay: timedelta) -> list[Send]:
+def _sends(key: str, names: Iterable[str], delay: timedelta, slots: int = 0) -> list[Send]:
     return [
-        Send(queue=Queue.GRANTS, body=GrantMessage(guest=key, shares=part), delay=delay)
+        Send(queue=Queue.GRANTS, body=GrantMessage(guest=key, shares=part, slots=slots), delay=delay)
         for part in batched(sorted(names), GRANTS_PER_MESSAGE, strict=False)
     ]
 
@@ -153,7 +177,8 @@ async def _finish(work: Work, shares: list[Share], stopped: LaterError | None = 
                 draft.effects.append(_record(guest.key, row, settlement, explain(row, guest), now))
         draft.shares = rows
         for moment, names in waiting.items():
-            draft.effects += _sends(guest.key, names, moment - now)
+            slots = work.slots_ahead if moment == now + work.pause else 0
+            draft.effects += _sends(guest.key, names, moment - now, slots)
         draft.effects += _sends(guest.key, left_alone, timedelta(0))
         return draft
 
@@ -161,13 +186,18 @@ async def _finish(work: Work, shares: list[Share], stopped: LaterError | None = 
 
 
 def _settlement(work: Work, share: Share, stopped: LaterError | None, now: datetime) -> Settlement:
-    """Return what came of one share: the first trouble at any place that it concerns, else what its own item shows."""
+    """Return what came of one share: the first trouble at any place that it concerns, else what its own item shows.
+
+    A share that gives nothing any more concerns every place of the run: it is settled when nothing is left over.
+    """
     access = wanted(share, work.book.guest)
     before = share.settlement
-    reach = [access.destination] if access else []
-    if before is not None and before.access is not None:
-        reach.append(before.access.destination)
-    results = [result for place, result in work.results.items() if any(d.covers(place.at) for d in reach)]
+    reach = [a.destination for a in (access, before.access if before else None) if a is not None]
+
+    def concerns(place: Place) -> bool:
+        return access is None or any(destination.covers(place.at) for destination in reach)
+
+    results = [result for place, result in work.results.items() if concerns(place)]
     if share.id in work.unresolved:
         results.append(work.unresolved[share.id])
     later = next((r for r in results if isinstance(r, LaterError)), None)
@@ -176,9 +206,9 @@ def _settlement(work: Work, share: Share, stopped: LaterError | None, now: datet
         return Settlement(access=access, reason=refusal.reason, since=now, detail=refusal.detail)
     if stopped is not None or later is not None:
         return _put_off(work.ports, share, access, stopped or later, now)
-    if any(d.covers(place.at) for place in work.left for d in reach):
-        more = LaterError(Reason.GRANT if access else Reason.REVOCATION)
-        return _put_off(work.ports, share, access, more, now)
+    if any(concerns(place) for place in work.left):
+        more = Reason.GRANT if access else Reason.REVOCATION
+        return Settlement(access=access, reason=more, since=now, retry_at=now + work.pause)
     if Reason.READ_BACK in results:
         return _put_off(work.ports, share, access, LaterError(Reason.READ_BACK), now)
     if access is None:

@@ -9,6 +9,7 @@ folder is also given at, and taken from, the items beneath it where Guestpass en
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from shared.domain.connections import Destination
 from shared.domain.decision import wanted, wanted_role
@@ -23,7 +24,7 @@ from shared.workflows.ports import Ports
 from shared.workflows.transaction import Draft, transact
 
 # Places worked on in one run, so that it ends well within the function's time; the rest follows in the next run.
-_PLACES_PER_RUN = 40
+_PLACES_PER_RUN = 25
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,18 @@ class Place:
 
 @dataclass
 class Work:
-    """One run for one guest: what was found, and what has come of it so far."""
+    """One run for one guest: what was found, and what has come of it so far.
+
+    `slots` are the sharing calls that may be made now. What does not fit is `left`; it goes on after `pause` with
+    `slots_ahead`.
+    """
 
     ports: Ports
     book: Book
     object_id: str
+    slots: int = 0
+    pause: timedelta = timedelta(0)
+    slots_ahead: int = 0
     grants: dict[str, Grant | None] = field(default_factory=dict)
     item_ids: dict[str, str] = field(default_factory=dict)
     results: dict[Place, Reason | LaterError | RefusedError] = field(default_factory=dict)
@@ -99,18 +107,24 @@ async def bring_in_line(work: Work, shares: list[Share]) -> None:
     meanwhile. That run wrote the scope down first, so either it is seen here, or it copied what stands since.
     """
     places = await _places(work, shares)
-    await _pass_over(work, places, reserved=len(shares))
+    await _pass_over(work, places)
     if not work.left:
-        await _pass_over(work, await _beneath(work, places), reserved=0)
+        await _pass_over(work, await _beneath(work, places))
 
 
-async def _pass_over(work: Work, places: set[Place], reserved: int) -> None:
+async def _pass_over(work: Work, places: set[Place]) -> None:
     """Bring places in line, as many as one run and the budget allow; the rest is left for the next run."""
     ordered = sorted(places, key=lambda p: (p.at.path.rstrip("/").count("/"), p.at.path, p.link), reverse=True)
     now = ordered[:_PLACES_PER_RUN]
-    if len(now) > reserved and await work.ports.pacer.delay(len(now) - reserved):
-        now = now[:reserved]
-    work.left += ordered[len(now) :]
+    giving = [place for place in now if work.want(place)]  # taking back is not held up by the budget
+    short = len(giving) - work.slots
+    if short > 0:
+        work.pause = await work.ports.pacer.delay(short)
+    if work.pause:
+        now = [place for place in now if place not in giving[work.slots :]]
+        work.slots_ahead = short
+    work.slots = max(0, -short)
+    work.left += [place for place in ordered if place not in now]
     for place in now:
         work.results[place] = await _settle_place(work, place)
 
@@ -122,6 +136,9 @@ async def _settle_place(work: Work, place: Place) -> Reason | LaterError | Refus
     except (LaterError, RefusedError) as trouble:
         if isinstance(trouble, LaterError) and trouble.after is not None:
             raise
+        if trouble.reason is Reason.DESTINATION_ITEM and work.want(place) is None:
+            work.drop(place)  # the item is gone, and its permissions with it
+            return Reason.REMOVED_AT_SOURCE
         return trouble
 
 
@@ -148,17 +165,22 @@ async def _places(work: Work, shares: list[Share]) -> set[Place]:
 
 
 async def _beneath(work: Work, places: Iterable[Place]) -> set[Place]:
-    """Return the items beneath where inheritance has ended and where the guest should have more, or may have a copy."""
+    """Return the items beneath where we ended inheritance and where the guest lacks something, or may have too much."""
     ours = [grant for grant in (*work.book.grants.values(), *work.grants.values()) if grant and not grant.link]
     ids = {grant.permission_id for grant in ours}
-    return {
-        beneath
-        for place in places
-        if not place.link
-        for scope in await work.ports.scopes.beneath(place.at)
-        if work.grant_at(beneath := Place(scope.item_id, scope.place, link=False)) is None
-        and (work.want(beneath) or None in ids or scope.own_before is not None or not ids.isdisjoint(scope.copied))
-    }
+    found: set[Place] = set()
+    for place in places:
+        for scope in await work.ports.scopes.beneath(place.at):
+            beneath = Place(scope.item_id, scope.place, place.link)
+            if not scope.ended_here or work.grant_at(beneath) is not None:
+                continue
+            if place.link:
+                too_much = any(work.object_id in link.members for link in scope.links.values())
+            else:
+                too_much = None in ids or scope.own_before is not None or not ids.isdisjoint(scope.copied)
+            if work.want(beneath) or too_much:
+                found.add(beneath)
+    return found
 
 
 def living_on(work: Work, above: Place, besides: Sequence[Share]) -> list[Share]:
@@ -253,7 +275,7 @@ def _is_copy_of_ours(work: Work, place: Place, scope: Scope | None, present: Seq
 
 async def _declare(work: Work, place: Place, role: Role, present: Sequence[Permission]) -> None:
     """Write down what is about to be written: that inheritance ends here, and that the new entry is ours."""
-    await _change_scope(work, place, lambda scope: scope.begin(p.id for p in present if not p.inherited))
+    await _change_scope(work, place, lambda scope: scope.begin(present))
     grant = Grant(item_id=place.item_id, place=place.at, link=place.link, role=role)
     if (known := work.grant_at(place)) is not None:
         grant = grant.model_copy(update={"permission_id": known.permission_id})
@@ -319,21 +341,52 @@ async def _align_link(work: Work, place: Place, role: Role) -> Permission | None
     sites, drive = work.ports.sites, place.at.drive
     member = work.want(place) is role
     link = await _change_link(work, place, role, member=member)
-    present = await sites.permissions(drive, place.item_id, work.object_id)
-    entry = next((p for p in present if p.link and p.id == link.id), None)
-    if entry is not None and set(entry.members) - set(link.members):
-        await sites.remove(drive, place.item_id, entry.id)
+    entry = await _our_link(work, place, link)
+    removed = entry is None and link.id is not None  # by a run that died, or by somebody else
+    if link.id is not None and (removed or (entry is not None and set(entry.members) - set(link.members))):
+        await _take_copies_of(work, place, link, role)
+        if entry is not None:
+            await sites.remove(drive, place.item_id, link.id)
+            await _take_copies_of(work, place, link, role)
         link = await _change_link(work, place, role, member=member, link_id="")
         entry = None
     missing = sorted(set(link.members) - set(entry.members if entry else ()))
     if missing:
         made = await sites.link(drive, place.item_id, missing, role)
         link = await _change_link(work, place, role, member=member, link_id=made)
-    present = await sites.permissions(drive, place.item_id, work.object_id)
-    entry = next((p for p in present if p.link and p.id == link.id), None)
+    entry = await _our_link(work, place, link)
     if set(entry.members if entry else ()) != set(link.members):
         return None
     return entry or Permission(id="", role=role, inherited=False, link=True)
+
+
+async def _our_link(work: Work, place: Place, link: Link) -> Permission | None:
+    present = await work.ports.sites.permissions(place.at.drive, place.item_id, work.object_id)
+    return next((p for p in present if p.link and not p.inherited and p.id == link.id), None)
+
+
+async def _take_copies_of(work: Work, place: Place, link: Link, role: Role) -> None:
+    """Take a link that is about to end from the items beneath which copied it when inheritance ended there.
+
+    Whoever should stay in the link gets one of that item's own. Done before the link is removed and once more after
+    it: inheritance may end somewhere in between.
+    """
+    for scope in await work.ports.scopes.beneath(place.at):
+        beneath = Place(scope.item_id, scope.place, link=True)
+        copy = await _our_link(work, beneath, link)
+        if copy is None:
+            continue
+        await work.ports.sites.remove(place.at.drive, scope.item_id, copy.id)
+        if not link.members:
+            continue
+        made = await work.ports.sites.link(place.at.drive, scope.item_id, link.members, role)
+
+        def keep(known: Scope, made: str = made) -> Scope:
+            members = {*known.links.get(role, Link()).members, *link.members}
+            renewed = Link(id=made, members=tuple(sorted(members)))
+            return known.model_copy(update={"links": {**known.links, role: renewed}})
+
+        await _change_scope(work, beneath, keep)
 
 
 async def _change_link(work: Work, place: Place, role: Role, *, member: bool, link_id: str | None = None) -> Link:

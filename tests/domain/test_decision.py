@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.connections import Connection, Destination, Policy, Route
-from shared.domain.decision import assess, assess_share, covers, explain, is_pre_approved, wanted, wanted_role
+from shared.domain.decision import assess, assess_share, explain, is_pre_approved, wanted, wanted_role
 from shared.domain.events import Change, Item, Principal, PrincipalKind, ShareEvent, Sharer
 from shared.domain.guests import Guest, GuestState
 from shared.domain.platforms import Fidelity, ItemKind, Platform, Role
@@ -206,18 +206,15 @@ def test_a_settlement_counts_only_for_the_access_that_it_was_about() -> None:
     assert explain(lost.model_copy(update={"settlement": failed}), guest) is Reason.SHARING_DISABLED
 
 
-def test_a_role_reaches_down_and_a_link_does_not() -> None:
-    beneath, beside = Destination(drive="d", path="/A/b"), Destination(drive="d", path="/ab")
-    link = ACCESS.model_copy(update={"link": True})
-    assert covers(ACCESS, beneath)
-    assert not covers(ACCESS, beside)
-    assert not covers(ACCESS, Destination(drive="other", path="/a"))
-    assert not covers(link, beneath)
+@pytest.mark.parametrize("link", [False, True])
+def test_a_role_reaches_down_and_not_aside(link: bool) -> None:
     guest = Guest(key="k", state=GuestState.USABLE)
-    share = Share(id="s", connection="source", verdict=ACCESS)
-    assert wanted_role([share], guest, beneath, link=False) is Role.READ
-    assert wanted_role([share], guest, beneath, link=True) is None
-    assert wanted_role([share], guest, beside, link=False) is None
+    share = Share(id="s", connection="source", verdict=ACCESS.model_copy(update={"link": link}))
+    beneath, beside = Destination(drive="d", path="/A/b"), Destination(drive="d", path="/ab")
+    assert wanted_role([share], guest, beneath, link=link) is Role.READ
+    assert wanted_role([share], guest, beneath, link=not link) is None
+    assert wanted_role([share], guest, beside, link=link) is None
+    assert wanted_role([share], guest, Destination(drive="other", path="/a"), link=link) is None
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -316,6 +316,40 @@ async def test_two_people_on_one_link_and_one_is_taken_out(world: GraphWorld, te
     assert await world.held() == {}
 
 
+async def test_a_link_s_copy_beneath_ends_with_the_link(world: GraphWorld, tenant: Tenant) -> None:
+    def linked(name: str, at: int, who: str, change: Change = Change.GIVEN) -> ShareEvent:
+        one = event(name, at, change, who=who, role="Modify", preapproved=True)
+        return one.model_copy(update={"cross_organisation": True})
+
+    third = "third@partner.example"
+    await world.told(linked("e1", 1, GUEST), linked("e2", 2, OTHER))
+    await world.accepted(GUEST, OTHER)
+    await world.told(event("e3", 3, who=third, path="/a/b", preapproved=True))
+    await world.accepted(third)
+    await world.told(linked("e4", 4, GUEST, Change.LOST))
+    beneath = {(third, "/a/b", "direct"): "read"}
+    assert await world.held() == beneath | {(OTHER, "/a", "link"): "write", (OTHER, "/a/b", "link"): "write"}
+    await world.told(linked("e5", 5, OTHER, Change.LOST))
+    assert await world.held() == beneath
+    await world.told(linked("e6", 6, GUEST))
+    assert (await world.held())[GUEST, "/a/b", "link"] == "write"
+
+
+async def test_where_others_ended_inheritance_nothing_is_added_from_above(world: GraphWorld, tenant: Tenant) -> None:
+    await tenant.control(
+        "seed",
+        users=[{"mail": "boss@home.example", "userType": "Member"}],
+        drives=[{"id": DRIVE, "name": "Documents", "items": [{"id": i, "path": p} for p, i in ITEMS.items()]}],
+        permissions=[{"drive": DRIVE, "path": "/a/b", "user": "boss@home.example", "role": "write"}],
+    )
+    await world.told(event("e1", 1, who=OTHER, path="/a/b", preapproved=True))
+    await world.accepted(OTHER)
+    await world.told(given())
+    await world.accepted(GUEST)
+    held = await world.held()
+    assert {(who, path) for who, path, _ in held if who != "boss@home.example"} == {(OTHER, "/a/b"), (GUEST, "/a")}
+
+
 async def test_inheritance_ends_and_nothing_is_left_behind(world: GraphWorld) -> None:
     await world.told(given(), event("x1", 2, who=OTHER, path="/a/b", preapproved=True))
     await world.accepted(GUEST)
