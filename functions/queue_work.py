@@ -1,5 +1,6 @@
 """What every queue function does around its workflow: read the message, and put it off when it has to wait."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import azure.functions as func
@@ -12,6 +13,7 @@ from shared.workflows.ports import Ports
 from shared.workflows.reconciliation import put_off
 
 STORAGE = "AzureWebJobsStorage"
+log = logging.getLogger("guestpass.queues")
 
 
 async def work_off[M: Message](
@@ -28,4 +30,5 @@ async def work_off[M: Message](
     try:
         await workflow(ports, body)
     except PASSING_TROUBLE as trouble:
+        log.warning("put off", extra={"queue": queue, "attempt": attempt, "reason": str(trouble)})
         await put_off(ports, queue, body, attempt, trouble)

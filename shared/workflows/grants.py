@@ -111,6 +111,12 @@ def unfit_grants(book: Book) -> bool:
     )
 
 
+def _assess_again(ports: Ports, share: Share, now: datetime) -> Access | Reason | None:
+    """Decide with today's policy and time; a share whose connection is not configured any more stays as it was."""
+    connection = ports.connections.get(share.connection)
+    return share.verdict if connection is None else assess_share(share, connection, now)
+
+
 async def _begin(ports: Ports, message: GrantMessage) -> list[str] | None:
     """Take the guest for this run: one at a time, so that no grant can overtake a revocation.
 
@@ -127,9 +133,7 @@ async def _begin(ports: Ports, message: GrantMessage) -> list[str] | None:
         chosen.clear()
         began = False
         refreshed = {
-            share.id: share.model_copy(
-                update={"verdict": assess_share(share, ports.connections[share.connection], now)}
-            )
+            share.id: share.model_copy(update={"verdict": _assess_again(ports, share, now)})
             for share in book.shares.values()
             if share.id in message.shares and not share.moved_to
         }

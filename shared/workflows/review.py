@@ -74,7 +74,7 @@ def _share(share: Share, guest: Guest) -> Json:
         "item": share.item.path or share.item.id if share.item else None,
         "kind": share.item.kind if share.item else None,
         "principal": person.address if person.kind is PrincipalKind.PERSON else person.name or person.kind,
-        "roleAtSource": max(share.claims.values(), key=lambda c: c.at).role,
+        "roleAtSource": max((c for c in share.claims.values() if c.role), key=lambda c: c.at, default=claim).role,
         "role": access.role if access else None,
         "fidelity": access.fidelity if access else None,
         "destination": access.destination.model_dump() if access else None,
