@@ -1,10 +1,13 @@
 """What the demo shows: progress while it runs, and tables at the end."""
 
 from collections import Counter
+from itertools import groupby
 from types import TracebackType
 from typing import Self
 
+from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -69,36 +72,44 @@ def show(console: Console, outcome: Outcome, faults: list[str], seconds: float) 
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title)
+    """A table that stays readable on a terminal of 80 columns."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_style="bold", title_justify="left", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
 
 
 def _shares(people: list[Json]) -> Table:
-    table = _table("Every share", "Person", "Source", "Item", "Role there", "Role here", "State", "Reason")
-    rows = [(share, person) for person in people for share in person["shares"]]
-    for share, _ in sorted(rows, key=lambda row: (row[0]["principal"], row[0]["connection"], row[0]["item"] or "")):
-        table.add_row(
-            share["principal"],
-            share["connection"],
-            share["item"] or "(hidden by the source)",
-            share["roleAtSource"],
-            share["role"],
-            f"[{_STATE_STYLES[share['state']]}]{share['state']}[/]",
-            share["sentence"] if share["state"] == "waiting" else share["reason"].partition("/")[2],
-        )
+    table = _table("Every share", "Person and share", "Role there → here", "State")
+    shares = sorted(
+        (share for person in people for share in person["shares"]),
+        key=lambda share: (share["principal"].lower(), share["connection"], share["item"] or ""),
+    )
+    for person, theirs in groupby(shares, key=lambda share: share["principal"].lower()):
+        table.add_row(f"[bold]{escape(person)}[/]")
+        for share in theirs:
+            reason = share["sentence"] if share["state"] == "waiting" else share["reason"]
+            table.add_row(
+                f"  {share['connection']}: {escape(share['item'] or '(hidden by the source)')}",
+                f"{share['roleAtSource']} → {share['role']}" if share["role"] else share["roleAtSource"],
+                f"[{_STATE_STYLES[share['state']]}]{reason}[/]",
+            )
     return table
 
 
 def _permissions(tenant: Json) -> Table:
-    table = _table("Permissions that really exist at the destination", "Library", "Item", "Person", "Role", "How")
+    table = _table("Permissions that really exist at the destination", "Item and person", "Role", "How")
     own = [row for row in tenant["permissions"] if not row["inherited"]]
-    for row in sorted(own, key=lambda row: (row["drive"], row["path"], row["mail"] or "")):
-        how = f"{row['linkType']} link" if row["via"] == "link" else row["via"]
-        table.add_row(
-            row["drive"], row["path"], row["mail"], row["role"], f"[dim]{how}, as above[/]" if row["copied"] else how
-        )
+    own.sort(key=lambda row: (row["drive"], row["path"], row["mail"] or ""))
+    for item, rows in groupby(own, key=lambda row: f"{row['drive']}: {row['path']}"):
+        table.add_row(f"[bold]{escape(item)}[/]")
+        for row in rows:
+            how = f"{row['linkType']} link" if row["via"] == "link" else row["via"]
+            table.add_row(
+                f"  {escape(row['mail'] or 'anyone')}",
+                row["role"],
+                f"[dim]{how}, as above[/]" if row["copied"] else how,
+            )
     return table
 
 
