@@ -99,10 +99,10 @@ def patience() -> str:
     """How long Guestpass waits for what."""
     timing = Timing()
     rows = [
-        ("a guest whom SharePoint does not resolve yet", str(timing.patience)),
-        ("an item that has not arrived at the destination", str(timing.item_patience)),
-        ("the first try again, doubling up to", f"{timing.retry} … {timing.longest_retry}"),
-        ("a worker that died while it gave access", str(timing.busy)),
+        ("a guest whom SharePoint does not resolve yet", f"{timing.patience.total_seconds() / 3600:.0f} hours"),
+        ("an item that has not arrived at the destination", f"{timing.item_patience.days} days"),
+        ("a worker that died while it gave access", f"{timing.busy.total_seconds() / 60:.0f} minutes"),
+        ("one more try, doubling each time", f"{timing.longest_retry.total_seconds() / 3600:.0f} hour"),
     ]
     return _table(("Waiting for", "At most"), rows)
 

@@ -9,6 +9,7 @@ import azure.functions as func
 
 from functions.principal import ForbiddenError, reviewer
 from shared.domain.guests import GuestState, IllegalMoveError
+from shared.domain.reasons import State
 from shared.settings import SettingsError
 from shared.wiring import get_ports, get_settings
 from shared.workflows import approvals, review
@@ -52,20 +53,35 @@ async def _guarded(
         return await action(ports, by)
     except IllegalMoveError as illegal:
         return _error(409, f"Not possible now: {illegal}.")
+    except Exception as trouble:
+        log.error("request failed", extra={"reason": type(trouble).__name__})
+        return _error(503, "That did not work just now. Try again; the log says more.")
 
 
 @blueprint.route("access-requests", methods=["GET"])
 async def list_access_requests(req: func.HttpRequest) -> func.HttpResponse:
-    """List people; `state` chooses (held, invited, usable, …), `limit` up to 1000."""
+    """List people; `state` chooses (held, invited, …, or needs-attention), `limit` up to 1000."""
 
     async def action(ports: Ports, by: str) -> func.HttpResponse:
         state, limit = req.params.get("state"), req.params.get("limit", "100")
-        if state is not None and state not in list(GuestState):
-            return _error(400, f"state must be one of {', '.join(GuestState)}.")
+        if state is not None and state not in (*GuestState, State.NEEDS_ATTENTION):
+            return _error(400, f"state must be one of {', '.join((*GuestState, State.NEEDS_ATTENTION))}.")
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:5]) <= 1000):
             return _error(400, "limit must be a number from 1 to 1000.")
+        if state == State.NEEDS_ATTENTION:
+            return _json(await review.list_attention(ports, int(limit)))
         states = [GuestState(state)] if state else list(GuestState)
         return _json(await review.list_guests(ports, states, int(limit)))
+
+    return await _guarded(req, action)
+
+
+@blueprint.route("unreadable", methods=["GET"])
+async def list_unreadable(req: func.HttpRequest) -> func.HttpResponse:
+    """List deliveries and messages that could not be read."""
+
+    async def action(ports: Ports, by: str) -> func.HttpResponse:
+        return _json(await review.list_unreadable(ports))
 
     return await _guarded(req, action)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.domain.connections import Connection
@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     storage_account: str | None = Field(
         default=None,
         alias="AzureWebJobsStorage__accountName",
+        pattern="^[a-z0-9]{3,24}$",
         description="Name of the storage account, reached with the app's managed identity.",
     )
     connections_file: Path = Field(
@@ -43,7 +44,7 @@ class Settings(BaseSettings):
         default="https://graph.microsoft.com/v1.0",
         alias="GUESTPASS_GRAPH_URL",
         pattern="^https?://",
-        description="Microsoft Graph; another cloud has another address.",
+        description="Address of Microsoft Graph, with its version.",
     )
     identity_client_id: str | None = Field(
         default=None, alias="AZURE_CLIENT_ID", description="Client id of the user-assigned managed identity."
@@ -56,7 +57,7 @@ class Settings(BaseSettings):
     )
     acceptance_schedule: str = Field(
         alias="GUESTPASS_ACCEPTANCE_SCHEDULE",
-        min_length=11,
+        pattern=r"^\s*\S+(\s+\S+){5}\s*$",
         description="NCRONTAB (six fields): how often Entra is asked who accepted, for example `0 * * * * *`.",
     )
     sharing_calls: int = Field(
@@ -94,6 +95,19 @@ class Settings(BaseSettings):
     pod_name: str | None = Field(
         default=None, alias="WEBSITE_POD_NAME", description="Set by Flex Consumption itself: tells that this is Azure."
     )
+
+    @field_validator("storage", "storage_account", mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("storage")
+    @classmethod
+    def _is_connection_string(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value().lower() if value else ""
+        if value and not ("accountname=" in text or text.startswith("usedevelopmentstorage=true")):
+            raise ValueError("not a connection string of a storage account")
+        return value
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Settings":

@@ -51,6 +51,8 @@ async def deny(ports: Ports, key: str, by: str, why: str) -> GuestState:
             return None
         if book.version is None:
             raise IllegalMoveError("nothing of this person is known")
+        if guest.state is GuestState.USABLE:
+            raise IllegalMoveError("the person has accepted already; take their shares back at the source")
         guest = guest.move(GuestState.DENIED, now, approval=None, detail=why)
         return Draft(guest, effects=[_record(key, "denied", by, now, why)])
 
@@ -59,7 +61,10 @@ async def deny(ports: Ports, key: str, by: str, why: str) -> GuestState:
 
 
 async def retry(ports: Ports, key: str, by: str) -> GuestState:
-    """Start again what needs attention: the identity and the invitation of a blocked guest, or failed shares."""
+    """Start again what needs attention: the identity and the invitation of a blocked guest, or failed shares.
+
+    Raises IllegalMoveError when nothing needs attention.
+    """
 
     async def step(book: Book) -> Draft | None:
         guest, now = book.guest, ports.clock.now()
@@ -80,7 +85,7 @@ async def retry(ports: Ports, key: str, by: str) -> GuestState:
             and share.settlement.reason.state is State.NEEDS_ATTENTION
         }
         if not failed:
-            return None
+            raise IllegalMoveError("nothing of this person needs attention")
         effects.append(Send(queue=Queue.GRANTS, body=GrantMessage(guest=key)))
         return Draft(guest, failed, effects=effects)
 

@@ -1,5 +1,7 @@
 """What an administrator sees: who is where, what each share came to, and why. Tokens are never in it."""
 
+from typing import TypedDict
+
 from shared.domain.decision import explain
 from shared.domain.events import PrincipalKind
 from shared.domain.guests import Guest, GuestState
@@ -11,7 +13,14 @@ from shared.workflows.transaction import guest_listing
 type Json = dict[str, object]
 
 
-async def list_guests(ports: Ports, states: list[GuestState], limit: int) -> Json:
+class People(TypedDict):
+    """A list of people; `more` tells that it was cut."""
+
+    people: list[Json]
+    more: bool
+
+
+async def list_guests(ports: Ports, states: list[GuestState], limit: int) -> People:
     """Return the people in these states, newest first in each, without their shares."""
     people: list[Json] = []
     for state in states:
@@ -24,6 +33,29 @@ async def list_guests(ports: Ports, states: list[GuestState], limit: int) -> Jso
             else:  # left behind by a crash between a commit and its effects
                 await ports.worklist.put(entry.model_copy(update={"present": False}))
     return {"people": people, "more": False}
+
+
+async def list_attention(ports: Ports, limit: int) -> People:
+    """Return the people who need an administrator: blocked ones, and those with a share that cannot go on."""
+    people = {person["guest"]: person for person in (await list_guests(ports, [GuestState.BLOCKED], limit))["people"]}
+    async for entry in ports.worklist.read(State.NEEDS_ATTENTION):
+        if len(people) >= limit:
+            return {"people": list(people.values()), "more": True}
+        book = await ports.ledger.read(entry.guest, [entry.key])
+        share = book.shares.get(entry.key)
+        if share is not None and explain(share, book.guest).state is State.NEEDS_ATTENTION:
+            people.setdefault(entry.guest, _guest(book.guest))
+    return {"people": list(people.values()), "more": False}
+
+
+async def list_unreadable(ports: Ports) -> Json:
+    """Return the newest 1000 deliveries and messages that could not be read, and why."""
+    found: list[Json] = []
+    async for entry in ports.worklist.read("unreadable"):
+        found.append({"at": entry.at.isoformat(), "where": entry.guest, "what": entry.note})
+        if len(found) == 1000:
+            break
+    return {"unreadable": found}
 
 
 async def explain_guest(ports: Ports, key: str) -> Json | None:

@@ -12,6 +12,7 @@ from shared.domain.grants import Grant
 from shared.domain.guests import Guest
 from shared.domain.ledger import Book, Changes
 from shared.domain.messages import Effect, ListEntry, Outbox, Record, Send
+from shared.domain.reasons import Reason, State
 from shared.domain.shares import Share
 from shared.domain.trouble import ConflictError
 from shared.workflows.ports import Ports
@@ -88,11 +89,15 @@ def guest_listing(guest: Guest) -> dict[tuple[str, str], ListEntry]:
 
 
 def share_listing(share: Share, guest: str) -> dict[tuple[str, str], ListEntry]:
-    """Return the worklist rows of a share: one under the moment when its access ends."""
-    if share.access is None or share.access.expires_at is None:
-        return {}
-    entry = ListEntry(list="expiring", key=share.id, at=share.access.expires_at, guest=guest)
-    return {(entry.list, entry.key): entry}
+    """Return the worklist rows of a share: one under the moment when its access ends, one when it needs attention."""
+    entries: list[ListEntry] = []
+    if share.access is not None and share.access.expires_at is not None:
+        entries.append(ListEntry(list="expiring", key=share.id, at=share.access.expires_at, guest=guest))
+    stuck = share.settlement.reason if share.settlement else share.verdict
+    if isinstance(stuck, Reason) and stuck.state is State.NEEDS_ATTENTION and share.claims:
+        at = max(claim.at for claim in share.claims.values())
+        entries.append(ListEntry(list=State.NEEDS_ATTENTION, key=share.id, at=at, guest=guest))
+    return {(entry.list, entry.key): entry for entry in entries}
 
 
 def _listing_effects(book: Book, draft: Draft) -> list[Effect]:

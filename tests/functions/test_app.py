@@ -47,6 +47,7 @@ EXPECTED = {
     "expire_shares": timer("30 * * * * *"),
     "repair": timer("15 */10 * * * *"),
     "list_access_requests": route("access-requests", "GET"),
+    "list_unreadable": route("unreadable", "GET"),
     "explain_access_request": route("access-requests/{guest}", "GET"),
     "approve_access_request": route("access-requests/{guest}/approve", "POST"),
     "deny_access_request": route("access-requests/{guest}/deny", "POST"),
@@ -153,6 +154,9 @@ async def test_the_reviewer_interface_refuses_what_it_does_not_understand(azurit
         for method, path, body, status in [
             ("GET", "access-requests", None, 200),
             ("GET", "access-requests?state=held", None, 200),
+            ("GET", "access-requests?state=needs-attention", None, 200),
+            ("GET", "unreadable", None, 200),
+            ("POST", f"access-requests/{nobody}/retry", "{}", 409),
             ("GET", "access-requests?state=nonsense", None, 400),
             ("GET", "access-requests?limit=0", None, 400),
             ("GET", "access-requests?limit=١٠", None, 400),

@@ -10,7 +10,7 @@ import pytest
 from functions.principal import REVIEW_ROLE, ForbiddenError, reviewer
 from shared.settings import Settings
 
-BASE = {"AzureWebJobsStorage": "x", "GUESTPASS_ACCEPTANCE_SCHEDULE": "0 * * * * *"}
+BASE = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "GUESTPASS_ACCEPTANCE_SCHEDULE": "0 * * * * *"}
 
 
 def settings(**values: str) -> Settings:
