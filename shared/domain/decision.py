@@ -92,11 +92,15 @@ def assess_share(share: Share, connection: Connection, now: datetime) -> Access 
 _HOPE = [State.REVOKED, State.IGNORED, State.REFUSED, State.NEEDS_ATTENTION, State.WAITING]
 
 
-def is_pre_approved(share: Share, connection: Connection) -> bool:
-    """Tell whether somebody who shared this item holds the right to invite external users (the gate, step 10)."""
+def is_pre_approved(share: Share, connection: Connection, now: datetime) -> bool:
+    """Tell whether somebody who shared this item holds the right to invite external users (the gate, step 10).
+
+    Only a claim that gives something counts: one with a refused role does not open the gate for the others.
+    """
     return any(
         claim.sharer.may_invite or _is_listed(claim.sharer.address, connection.policy.pre_approved_sharers)
         for claim in share.live_claims
+        if isinstance(assess(claim, share.item, connection, now), Access)
     )
 
 

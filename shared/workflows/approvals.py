@@ -7,9 +7,12 @@ from shared.domain.guests import Approval, GuestState, IllegalMoveError
 from shared.domain.ledger import Book
 from shared.domain.messages import Effect, GrantMessage, InvitationMessage, Queue, Record, Send
 from shared.domain.reasons import Reason, State
-from shared.domain.shares import Settlement
+from shared.domain.shares import Settlement, Share
 from shared.workflows.ports import Ports
 from shared.workflows.transaction import Draft, transact
+
+# With the guest and the outbox well below the 100 rows of a transaction.
+_SHARES_PER_TRANSACTION = 90
 
 
 async def approve(ports: Ports, key: str, by: str) -> GuestState:
@@ -65,17 +68,19 @@ async def retry(ports: Ports, key: str, by: str) -> GuestState:
 
     Raises IllegalMoveError when nothing needs attention.
     """
+    again = False
 
     async def step(book: Book) -> Draft | None:
+        nonlocal again
         guest, now = book.guest, ports.clock.now()
         effects: list[Effect] = [_record(key, "started again", by, now)]
         if guest.state is GuestState.BLOCKED:
             state = GuestState.APPROVED if guest.approval else GuestState.HELD
-            guest = guest.move(state, now, invitation=None)
+            guest = guest.move(state, now)
             if state is GuestState.APPROVED:
                 effects.append(_invite(key))
             return Draft(guest, effects=effects)
-        failed = {
+        failed: dict[str, Share | None] = {
             share.id: share.model_copy(
                 update={"settlement": Settlement(access=share.access, reason=Reason.GRANT, since=now)}
             )
@@ -85,11 +90,18 @@ async def retry(ports: Ports, key: str, by: str) -> GuestState:
             and share.settlement.reason.state is State.NEEDS_ATTENTION
         }
         if not failed:
+            if again:
+                again = False
+                return None
             raise IllegalMoveError("nothing of this person needs attention")
+        failed = dict(list(failed.items())[:_SHARES_PER_TRANSACTION])
         effects.append(Send(queue=Queue.GRANTS, body=GrantMessage(guest=key)))
+        again = len(failed) == _SHARES_PER_TRANSACTION
         return Draft(guest, failed, effects=effects)
 
     await transact(ports, key, None, step)
+    while again:
+        await transact(ports, key, None, step)
     return (await ports.ledger.read(key, [])).guest.state
 
 

@@ -73,7 +73,11 @@ async def _work_on(ports: Ports, message: GrantMessage) -> None:
 async def _fan_out(ports: Ports, key: str) -> None:
     """Send one message for every 20 shares that wait for work; the queue spreads them over time."""
     book, now = await open_book(ports, key, None), ports.clock.now()
-    names = [share.id for share in book.shares.values() if is_due(share, book.guest, now)]
+    names = [
+        share.id
+        for share in book.shares.values()
+        if is_due(share, book.guest, now) or is_to_be_looked_at(ports, share, now)
+    ]
     if not names and unfit_grants(book):
         names = list(book.shares)[:1]
     for send in _sends(key, names, timedelta(0)):
@@ -100,6 +104,12 @@ def is_due(share: Share, guest: Guest, now: datetime) -> bool:
         and settled.retry_at <= now
         and settled.access == wanted(share, guest)
     )
+
+
+def is_to_be_looked_at(ports: Ports, share: Share, now: datetime) -> bool:
+    """Tell whether access that others give was last seen so long ago that it is looked at again."""
+    settled = share.settlement
+    return settled is not None and lives_on_others(share) and now - settled.since > ports.timing.look_again
 
 
 def unfit_grants(book: Book) -> bool:
@@ -158,8 +168,7 @@ async def _begin(ports: Ports, message: GrantMessage) -> list[str] | None:
 async def _finish(work: Work, shares: list[Share], stopped: LaterError | None = None) -> None:
     """Record what came of it, free the guest, and put what waits into the queue for its time."""
     ports = work.ports
-    losing = [Place(grant.item_id, grant.place, grant.link) for grant in work.book.grants.values()]
-    left_alone = {share.id for place in losing if work.leaves(place) for share in living_on(work, place, shares)}
+    left_alone = {share.id for place in work.lost() for share in living_on(work, place, shares)}
 
     async def step(book: Book) -> Draft:
         now = ports.clock.now()

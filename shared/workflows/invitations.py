@@ -27,7 +27,7 @@ async def invite_guest(ports: Ports, key: str) -> None:
         return
     found = await look_up(ports, guest)
     if isinstance(found, Undecided):
-        await _block(ports, key, found.reason, found.detail)
+        await _block(ports, key, guest, found.reason, found.detail)
         return
     if isinstance(found, Account) and not found.pending:
         await _become_usable(ports, key, found)
@@ -46,7 +46,7 @@ async def invite_guest(ports: Ports, key: str) -> None:
     try:
         invited = await ports.directory.invite(guest.address or "", guest.name, mail=mail)
     except RefusedError as refusal:
-        await _block(ports, key, refusal.reason, refusal.detail)
+        await _block(ports, key, guest, refusal.reason, refusal.detail)
         return
     await _keep(ports, key, invited)
 
@@ -92,13 +92,15 @@ async def _keep(ports: Ports, key: str, invited: Invited) -> None:
     await transact(ports, key, [], step)
 
 
-async def _block(ports: Ports, key: str, reason: Reason, detail: str | None = None) -> None:
+async def _block(ports: Ports, key: str, before: Guest, reason: Reason, detail: str | None) -> None:
+    """Leave the guest to an administrator. An earlier start is kept: it may have succeeded, mail and all."""
+
     async def step(book: Book) -> Draft | None:
         guest, now = book.guest, ports.clock.now()
         if guest.state is not GuestState.APPROVED:
             return None
         record = Record(partition=key, at=now, what="invitation", reason=reason, detail=detail)
-        blocked = guest.move(GuestState.BLOCKED, now, trouble=reason, detail=detail, invitation=None)
+        blocked = guest.move(GuestState.BLOCKED, now, trouble=reason, detail=detail, invitation=before.invitation)
         return Draft(blocked, effects=[record])
 
     await transact(ports, key, [], step)

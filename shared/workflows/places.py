@@ -27,6 +27,10 @@ from shared.workflows.transaction import Draft, transact
 _PLACES_PER_RUN = 25
 
 
+# As many as fit, with their grants, into one transaction.
+_SHARES_PER_RUN = 2 * GRANTS_PER_MESSAGE
+
+
 @dataclass(frozen=True)
 class Place:
     """Where one guest's permission is to be brought in line."""
@@ -74,6 +78,16 @@ class Work:
         """Tell whether this run takes back or narrows what is ours at a place."""
         grant, want = self.grant_at(place), self.want(place)
         return grant is not None and (want is None or want.width < grant.role.width)
+
+    def lost(self) -> list[Place]:
+        """Where this run took back or narrowed what was ours, and read it back."""
+        done = [place for place, result in self.results.items() if isinstance(result, Reason)]
+        return [place for place in done if self.results[place] is not Reason.READ_BACK and self._took(place)]
+
+    def _took(self, place: Place) -> bool:
+        before = self.book.grants.get(grant_id(place.at.drive, place.item_id, link=place.link))
+        want = self.want(place)
+        return before is not None and (want is None or want.width < before.role.width)
 
     def keep(self, place: Place, role: Role, permission: Permission) -> None:
         """Note a grant that was read back."""
@@ -152,12 +166,15 @@ async def _places(work: Work, shares: list[Share]) -> set[Place]:
         access = wanted(share, work.book.guest)
         if access is not None:
             places |= await _place_of(work, share, access)
+    items = {(place.item_id, place.link) for place in places}
     for grant in work.book.grants.values():
         place = Place(grant.item_id, grant.place, grant.link)
+        if place not in places and (grant.item_id, grant.link) in items:
+            continue  # the item was renamed or moved: this is the grant of its new place
         if work.want(place) is not grant.role or grant.permission_id is None:
             places.add(place)
     for above in [place for place in places if work.leaves(place)]:
-        for share in living_on(work, above, shares)[:GRANTS_PER_MESSAGE]:
+        for share in living_on(work, above, shares)[: max(0, _SHARES_PER_RUN - len(shares))]:
             shares.append(share)
             if share.access is not None:
                 places |= await _place_of(work, share, share.access)
@@ -224,7 +241,7 @@ async def _settle_direct(work: Work, place: Place) -> Reason:
     match step, want, entry:
         case Step.GRANT, Role(), _:
             await _declare(work, place, want, present)
-            await sites.grant(place.at.drive, place.item_id, work.object_id, want)
+            await _grant(work, place, want)
         case Step.CHANGE, Role(), Permission():
             await _declare(work, place, want, present)
             await sites.change(place.at.drive, place.item_id, entry.id, want)
@@ -250,6 +267,18 @@ async def _settle_direct(work: Work, place: Place) -> Reason:
         return Reason.READ_BACK
     work.keep(place, want, own)
     return Reason.GRANTED
+
+
+async def _grant(work: Work, place: Place, role: Role) -> None:
+    """Give a role; after a refusal that left nothing there, what appears later is somebody else's."""
+    sites, drive = work.ports.sites, place.at.drive
+    try:
+        await sites.grant(drive, place.item_id, work.object_id, role)
+    except RefusedError:
+        present = await sites.permissions(drive, place.item_id, work.object_id)
+        if not any(p.mine and not p.inherited for p in present):
+            work.drop(place)
+        raise
 
 
 def _leaves_above(work: Work, place: Place, inherited: Permission) -> bool:

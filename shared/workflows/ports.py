@@ -233,6 +233,7 @@ class Timing:
     `patience`: after that long a guest whom SharePoint does not resolve needs attention.
     `item_patience`: after that long an item that has not arrived needs attention.
     `busy`: longer than any function may run (host.json, functionTimeout).
+    `look_again`: after that long access that others give is looked at again.
     `overlap`: how far each acceptance query reaches back behind the watermark, for replication.
     """
 
@@ -242,6 +243,7 @@ class Timing:
     patience: timedelta = timedelta(hours=24)
     item_patience: timedelta = timedelta(days=30)
     busy: timedelta = timedelta(minutes=10)
+    look_again: timedelta = timedelta(days=1)
     overlap: timedelta = timedelta(minutes=15)
 
     def wait(self, attempts: int, asked: timedelta | None = None) -> timedelta:

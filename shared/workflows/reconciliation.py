@@ -1,5 +1,9 @@
 """What keeps the ledger honest without anybody's hand: expiry, repair, and the record of what failed for good."""
 
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
 from shared.domain.addresses import digest
 from shared.domain.decision import assess_share, explain
 from shared.domain.events import ShareEvent
@@ -7,6 +11,7 @@ from shared.domain.guests import GuestState
 from shared.domain.identity import Accepted
 from shared.domain.ledger import Book
 from shared.domain.messages import (
+    GRANTS_PER_MESSAGE,
     DeliveryMessage,
     Effect,
     GrantMessage,
@@ -21,11 +26,13 @@ from shared.domain.reasons import Reason
 from shared.domain.shares import Settlement, Share, share_id
 from shared.domain.trouble import LaterError
 from shared.workflows.deliveries import record_unreadable
-from shared.workflows.grants import is_due, unfit_grants
+from shared.workflows.grants import is_due, is_to_be_looked_at, unfit_grants
 from shared.workflows.invitations import accept
 from shared.workflows.ports import Ports
-from shared.workflows.shares import person_of
+from shared.workflows.shares import look_up, person_of
 from shared.workflows.transaction import Draft, guest_listing, open_book, share_listing, transact
+
+log = logging.getLogger("guestpass.reconciliation")
 
 _REPAIRED = "repaired-until"
 # As many as one run of a function can read and still end well within its time.
@@ -59,9 +66,9 @@ async def _expire(ports: Ports, key: str, name: str) -> bool:
         nonlocal changed
         share, now = book.shares.get(name), ports.clock.now()
         changed = False
-        if share is None or share.connection not in ports.connections:
+        if share is None:
             return None
-        after = share.model_copy(update={"verdict": assess_share(share, ports.connections[share.connection], now)})
+        after = _decide_again(ports, share, now)
         if after == share:
             return None
         changed = True
@@ -78,40 +85,93 @@ async def _expire(ports: Ports, key: str, name: str) -> bool:
     return changed
 
 
+def _decide_again(ports: Ports, share: Share, now: datetime) -> Share:
+    """Return the share by today's policy and time. Without its connection only its expiry date still counts."""
+    connection, access = ports.connections.get(share.connection), share.access
+    if connection is not None:
+        return share.model_copy(update={"verdict": assess_share(share, connection, now)})
+    expired = access is not None and access.expires_at is not None and access.expires_at <= now
+    return share.model_copy(update={"verdict": Reason.EXPIRED}) if expired else share
+
+
+async def _follow_policy(ports: Ports, key: str) -> None:
+    """Decide all shares of a guest again, so that a change of policy or routes reaches what is there already.
+
+    Also takes up what a failure left undecided. A share at a time goes into each transaction.
+    """
+    seen: set[str] = set()
+
+    async def step(book: Book) -> Draft | None:
+        guest, now = book.guest, ports.clock.now()
+        for before in book.shares.values():
+            after = before if before.moved_to or not before.claims else _decide_again(ports, before, now)
+            if after == before or before.id in seen:
+                continue
+            seen.add(before.id)
+            wanting = guest.wanting + (after.access is not None) - (before.access is not None)
+            guest = guest.model_copy(update={"wanting": wanting, "since": guest.since or now})
+            if wanting == 0:
+                guest = guest.withdraw(now)
+            elif guest.state is GuestState.UNKNOWN and after.access is not None:
+                connection = ports.connections[after.connection]
+                address, _ = person_of(after.live_claims[0], connection)
+                guest = guest.model_copy(update={"address": address, "as_is": connection.as_is})
+                guest = guest.admit(await look_up(ports, guest), None, now)
+            reason = explain(after, guest)
+            record = Record(partition=key, at=now, what="decided again", share=after.id, reason=reason)
+            return Draft(guest, {after.id: after}, effects=[record])
+        return None
+
+    while True:
+        before = len(seen)
+        await transact(ports, key, None, step)
+        if len(seen) == before:
+            return
+
+
 async def repair(ports: Ports) -> int:
     """Walk over a part of the ledger and start again whatever stands still; return for how many guests there was work.
 
     The next run goes on where this one ended. Carries out effects that a crash left undone, writes the worklist's rows
-    again, sends again the messages of work that is due, and notices acceptances that every poll missed. All of it may
-    be repeated without harm.
+    again, decides again by today's policy, sends again the messages of work that is due, and notices acceptances that
+    every poll missed. All of it may be repeated without harm. A guest whose rows make trouble does not stop the others.
     """
-    accepted: dict[str, Accepted] | None = None
     walked, started = 0, 0
+    accepted: dict[str, Accepted] = {}
     async for key in ports.ledger.keys(await ports.marks.get(_REPAIRED) or ""):
-        book, now = await open_book(ports, key, None), ports.clock.now()
-        guest = book.guest
-        for share in book.shares.values():
-            for entry in share_listing(share, key).values():
-                await ports.worklist.put(entry)
-        for entry in guest_listing(guest).values():
-            await ports.worklist.put(entry)
-        if guest.state is GuestState.APPROVED:
-            await ports.queues.send(Queue.INVITATIONS, InvitationMessage(guest=key))
-            started += 1
-        elif any(is_due(share, guest, now) for share in book.shares.values()) or unfit_grants(book):
-            await ports.queues.send(Queue.GRANTS, GrantMessage(guest=key))
-            started += 1
-        elif guest.account and guest.account.pending:
-            if accepted is None:
-                accepted = {who.object_id: who for who in await ports.directory.accepted_since(None)}
-            if guest.account.object_id in accepted:
-                started += await accept(ports, key, accepted[guest.account.object_id])
+        if walked == 0:
+            accepted = {who.object_id: who for who in await ports.directory.accepted_since(None)}
+        try:
+            started += await _repair_guest(ports, key, accepted)
+        except Exception as trouble:
+            log.error("guest not repaired", extra={"guest": key, "reason": type(trouble).__name__})
         walked += 1
         if walked == _GUESTS_PER_REPAIR:
             await ports.marks.set(_REPAIRED, key)
             return started
     await ports.marks.set(_REPAIRED, "")
     return started
+
+
+async def _repair_guest(ports: Ports, key: str, accepted: Mapping[str, Accepted]) -> bool:
+    await _follow_policy(ports, key)
+    book, now = await open_book(ports, key, None), ports.clock.now()
+    guest = book.guest
+    for share in book.shares.values():
+        for entry in share_listing(share, key).values():
+            await ports.worklist.put(entry)
+    for entry in guest_listing(guest).values():
+        await ports.worklist.put(entry)
+    if guest.state is GuestState.APPROVED:
+        await ports.queues.send(Queue.INVITATIONS, InvitationMessage(guest=key))
+        return True
+    due = (is_due(share, guest, now) or is_to_be_looked_at(ports, share, now) for share in book.shares.values())
+    if any(due) or unfit_grants(book):
+        await ports.queues.send(Queue.GRANTS, GrantMessage(guest=key))
+        return True
+    if guest.account and guest.account.pending and guest.account.object_id in accepted:
+        return await accept(ports, key, accepted[guest.account.object_id])
+    return False
 
 
 async def record_failure(ports: Ports, queue: Queue, message: Message | None, text: str) -> None:
@@ -165,18 +225,23 @@ async def _fail_event(ports: Ports, event: ShareEvent) -> str:
 
 
 async def _fail_grants(ports: Ports, message: GrantMessage) -> None:
+    left = True
+
     async def step(book: Book) -> Draft | None:
+        nonlocal left
         now = ports.clock.now()
+        due = [share for share in book.shares.values() if is_due(share, book.guest, now)]
+        left = len(due) > GRANTS_PER_MESSAGE
         failed = {
-            name: share.model_copy(
+            share.id: share.model_copy(
                 update={"settlement": Settlement(access=share.access, reason=Reason.PROCESSING_FAILED, since=now)}
             )
-            for name, share in book.shares.items()
-            if is_due(share, book.guest, now)
+            for share in due[:GRANTS_PER_MESSAGE]
         }
         return Draft(book.guest.model_copy(update={"busy_until": None}), failed) if failed else None
 
-    await transact(ports, message.guest, message.shares or None, step)
+    while left:
+        await transact(ports, message.guest, message.shares or None, step)
 
 
 async def _fail_invitation(ports: Ports, message: InvitationMessage) -> None:

@@ -111,7 +111,7 @@ async def _admit(
         (
             Approval(by=f"sharer {share.sharer.address or share.sharer.source_id or 'unknown'}", at=now)
             for share in asking
-            if is_pre_approved(share, connection)
+            if is_pre_approved(share, connection, now)
         ),
         None,
     )

@@ -160,11 +160,13 @@ def test_who_may_invite() -> None:
         return Share(id="s", connection="source").fold(share_event(sharer=Sharer.model_validate(sharer)))
 
     listed = connection(policy={"pre_approved_sharers": ("boss@home.example",)})
-    assert is_pre_approved(shared_by(may_invite=True), connection())
-    assert is_pre_approved(shared_by(address="Boss@Home.example"), listed)
-    assert not is_pre_approved(shared_by(address="boss@home.example"), connection())
-    assert not is_pre_approved(shared_by(address="someone@home.example", may_invite=False), listed)
-    assert not is_pre_approved(shared_by(address="boss@home.example, x"), listed)
+    assert is_pre_approved(shared_by(may_invite=True), connection(), NOW)
+    assert is_pre_approved(shared_by(address="Boss@Home.example"), listed, NOW)
+    assert not is_pre_approved(shared_by(address="boss@home.example"), connection(), NOW)
+    assert not is_pre_approved(shared_by(address="someone@home.example", may_invite=False), listed, NOW)
+    assert not is_pre_approved(shared_by(address="boss@home.example, x"), listed, NOW)
+    refused = Share(id="s", connection="source").fold(share_event(role="?", sharer=Sharer(may_invite=True)))
+    assert not is_pre_approved(refused, connection(), NOW)
 
 
 ACCESS = Access(role=Role.READ, fidelity=Fidelity.EXACT, destination=Destination(drive="d", path="/a"))

@@ -4,7 +4,7 @@ The end state is compared with a short, obvious oracle that knows nothing of tab
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, given, settings
@@ -62,16 +62,19 @@ class Oracle:
     invited: set[str] = field(default_factory=set)
     accepted: set[str] = field(default_factory=set)
 
-    def live(self, who: str, now: object) -> dict[str, Role]:
+    @staticmethod
+    def _is_current(fact: ShareEvent, now: datetime) -> bool:
+        return fact.change is not Change.LOST and not (fact.expires_at and fact.expires_at <= now)
+
+    def live(self, who: str, now: datetime) -> dict[str, Role]:
         """The roles a guest has at the source now, by item."""
         roles: dict[str, Role] = {}
         for (guest, path, _), fact in self.facts.items():
-            current = fact.change is not Change.LOST and not (fact.expires_at and fact.expires_at <= now)  # type: ignore[operator]
-            if guest == who and current:
+            if guest == who and self._is_current(fact, now):
                 roles[path] = max(roles.get(path, Role.READ), ROLES[fact.role or ""], key=lambda role: role.width)
         return roles
 
-    def hear(self, fact: ShareEvent, now: object) -> None:
+    def hear(self, fact: ShareEvent, now: datetime) -> None:
         """Take an event in and let the gate decide."""
         who, path = (fact.principal.address or "").lower(), fact.item.path if fact.item else ""
         key = (who, path or "", fact.reference or "")
@@ -79,14 +82,14 @@ class Oracle:
             return
         self.facts[key] = fact
         may_invite = any(
-            other.sharer.may_invite and other.change is not Change.LOST
+            other.sharer.may_invite and self._is_current(other, now)
             for (guest, item, _), other in self.facts.items()
             if guest == who and item == path
         )
         wants_here = (path or "") in self.live(who, now)
         self.gate(who, now, pre_approved=may_invite and wants_here)
 
-    def gate(self, who: str, now: object, *, pre_approved: bool = False) -> None:
+    def gate(self, who: str, now: datetime, *, pre_approved: bool = False) -> None:
         """Hold, invite or withdraw."""
         state, live = self.state.get(who, "none"), self.live(who, now)
         if state in ("none", "held"):
@@ -103,7 +106,7 @@ class Oracle:
         self.invited.add(who)
         self.state[who] = "usable" if who in self.accepted else "invited"
 
-    def approve(self, who: str, now: object) -> None:
+    def approve(self, who: str, now: datetime) -> None:
         """An administrator approves."""
         state = self.state.get(who, "none")
         if state in ("held", "denied"):
@@ -119,7 +122,7 @@ class Oracle:
             self.state[who] = "denied"
             self.approved.discard(who)
 
-    def access(self, now: object) -> dict[tuple[str, str], Role]:
+    def access(self, now: datetime) -> dict[tuple[str, str], Role]:
         """Who reaches what: roles reach down."""
         result: dict[tuple[str, str], Role] = {}
         for who in GUESTS:
