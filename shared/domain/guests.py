@@ -46,10 +46,11 @@ class IllegalMoveError(ValueError):
 
 
 class Approval(Value):
-    """Who let the invitation leave, and why: an administrator, or a sharer with the right to invite."""
+    """Who let the invitation leave: an administrator, for good, or a sharer, for as long as their share stands."""
 
     by: str
     at: AwareDatetime
+    by_administrator: bool = True
 
 
 class Invitation(Value):
@@ -137,7 +138,8 @@ class Guest(Value):
     def withdraw(self, at: AwareDatetime) -> Self:
         """Return the guest after the last of their shares stopped asking: an unsent invitation is not sent any more."""
         if self.state in (GuestState.HELD, GuestState.APPROVED, GuestState.BLOCKED) and self.invitation is None:
-            return self.move(GuestState.UNKNOWN, at)
+            lasting = self.approval if self.approval and self.approval.by_administrator else None
+            return self.move(GuestState.UNKNOWN, at, approval=lasting)
         return self
 
     def refresh(self, account: Account, at: AwareDatetime) -> Self:

@@ -109,7 +109,11 @@ async def _admit(
         return guest.withdraw(now)
     approval = next(
         (
-            Approval(by=f"sharer {share.sharer.address or share.sharer.source_id or 'unknown'}", at=now)
+            Approval(
+                by=f"sharer {share.sharer.address or share.sharer.source_id or 'unknown'}",
+                at=now,
+                by_administrator=False,
+            )
             for share in asking
             if is_pre_approved(share, connection, now)
         ),

@@ -83,6 +83,13 @@ def test_an_unsent_invitation_is_withdrawn_with_the_last_share(state: GuestState
     assert Guest(key="k", state=state).withdraw(NOW).state is GuestState.UNKNOWN
 
 
+def test_a_sharer_s_approval_goes_with_the_share_and_an_administrator_s_stays() -> None:
+    for by_administrator in (True, False):
+        approval = Approval(by="x", at=NOW, by_administrator=by_administrator)
+        guest = Guest(key="k", state=GuestState.APPROVED, approval=approval).withdraw(NOW)
+        assert guest.approval == (approval if by_administrator else None)
+
+
 def test_a_started_invitation_is_seen_through() -> None:
     guest = Guest(key="k", state=GuestState.APPROVED, invitation=Invitation(started_at=NOW))
     assert guest.withdraw(NOW).state is GuestState.APPROVED
