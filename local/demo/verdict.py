@@ -49,7 +49,14 @@ def _permissions(story: Story, tenant: Json) -> list[str]:
         for key, row in own.items()
         if key not in expected and not row["copied"] and effective.get(key[0]) != row["role"]
     ]
-    return missing + extra
+    twice = [
+        f"twice: {role} of {person} on {drive}:{path} ({via})"
+        for ((person, drive, path), role, via), number in Counter(
+            _held(row) for row in tenant["permissions"] if not row["inherited"] and not row["copied"]
+        ).items()
+        if number > 1
+    ]
+    return missing + extra + twice
 
 
 def _access(story: Story, tenant: Json) -> list[str]:

@@ -78,6 +78,7 @@ def allow(permission: dict[str, Any]) -> Callable[[Outcome], None]:
         (put("tenant", "permissions", 0, "role", value="write"), "expected read"),
         (put("tenant", "permissions", 0, "via", value="link"), "missing: read of ada"),
         (allow(row("/Plans B")), "not expected: read of ada"),
+        (allow(row("/Plans")), "twice: read of ada"),
         (allow(row("/Plans", mail="eve@evil.example")), "eve@evil.example has read on d:/Plans, expected nothing"),
         (allow(row("/Plans/Old", "write", copied=True)), "ada@partner.example has write on d:/Plans/Old"),
         (put("tenant", "invitationCounts", ADA, value=2), "2 invitations"),
