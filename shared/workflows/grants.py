@@ -11,9 +11,10 @@ from shared.domain.messages import GRANTS_PER_MESSAGE, GrantMessage, Queue, Reco
 from shared.domain.reasons import Reason
 from shared.domain.shares import Access, Settlement, Share
 from shared.domain.trouble import LaterError, RefusedError
-from shared.workflows.places import Place, Work, bring_in_line, lives_on_others, living_on
+from shared.workflows.places import bring_in_line, lives_on_others, living_on
 from shared.workflows.ports import Ports
 from shared.workflows.transaction import Draft, open_book, transact
+from shared.workflows.work import Place, Work
 
 # Graph has answered 200 without effect (msgraph-sdk-dotnet#1137): look again this often before asking for help.
 _FRUITLESS_TRIES = 5

@@ -7,103 +7,22 @@ SharePoint ends inheritance at the first permission written on an item and copie
 folder is also given at, and taken from, the items beneath it where Guestpass ended inheritance (table `scopes`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
 
-from shared.domain.connections import Destination
-from shared.domain.decision import wanted, wanted_role
-from shared.domain.grants import Grant, Link, Permission, Scope, Step, grant_id, plan
-from shared.domain.ledger import Book
+from shared.domain.decision import wanted
+from shared.domain.grants import Permission, Scope, Step, plan
 from shared.domain.messages import GRANTS_PER_MESSAGE
 from shared.domain.platforms import Role
 from shared.domain.reasons import Reason
 from shared.domain.shares import Access, Share
-from shared.domain.trouble import ConflictError, LaterError, RefusedError
-from shared.workflows.ports import Ports
-from shared.workflows.transaction import Draft, transact
+from shared.domain.trouble import LaterError, RefusedError
+from shared.workflows.links import settle_link
+from shared.workflows.work import Place, Work, change_scope, declare, note_copies
 
 # Places worked on in one run, so that it ends well within the function's time; the rest follows in the next run.
 _PLACES_PER_RUN = 25
-
-
 # As many as fit, with their grants, into one transaction.
 _SHARES_PER_RUN = 2 * GRANTS_PER_MESSAGE
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one guest's permission is to be brought in line."""
-
-    item_id: str
-    at: Destination
-    link: bool
-
-
-@dataclass
-class Work:
-    """One run for one guest: what was found, and what has come of it so far.
-
-    `slots` are the sharing calls that may be made now. What does not fit is `left`; it goes on after `pause` with
-    `slots_ahead`.
-    """
-
-    ports: Ports
-    book: Book
-    object_id: str
-    slots: int = 0
-    pause: timedelta = timedelta(0)
-    slots_ahead: int = 0
-    grants: dict[str, Grant | None] = field(default_factory=dict)
-    item_ids: dict[str, str] = field(default_factory=dict)
-    results: dict[Place, Reason | LaterError | RefusedError] = field(default_factory=dict)
-    left: list[Place] = field(default_factory=list)
-    unresolved: dict[str, LaterError | RefusedError] = field(default_factory=dict)
-
-    @property
-    def shares(self) -> list[Share]:
-        """All shares of the guest."""
-        return list(self.book.shares.values())
-
-    def want(self, place: Place) -> Role | None:
-        """The role that all shares together give at a place."""
-        return wanted_role(self.shares, self.book.guest, place.at, link=place.link)
-
-    def grant_at(self, place: Place) -> Grant | None:
-        """Our grant at a place, as of now."""
-        name = grant_id(place.at.drive, place.item_id, link=place.link)
-        return self.grants[name] if name in self.grants else self.book.grants.get(name)
-
-    def leaves(self, place: Place) -> bool:
-        """Tell whether this run takes back or narrows what is ours at a place."""
-        grant, want = self.grant_at(place), self.want(place)
-        return grant is not None and (want is None or want.width < grant.role.width)
-
-    def lost(self) -> list[Place]:
-        """Where this run took back or narrowed what was ours, and read it back."""
-        done = [place for place, result in self.results.items() if isinstance(result, Reason)]
-        return [place for place in done if self.results[place] is not Reason.READ_BACK and self._took(place)]
-
-    def _took(self, place: Place) -> bool:
-        before = self.book.grants.get(grant_id(place.at.drive, place.item_id, link=place.link))
-        want = self.want(place)
-        return before is not None and (want is None or want.width < before.role.width)
-
-    def keep(self, place: Place, role: Role, permission: Permission) -> None:
-        """Note a grant that was read back."""
-        grant = Grant(
-            item_id=place.item_id,
-            place=place.at,
-            link=place.link,
-            role=role,
-            permission_id=permission.id,
-            verified_at=self.ports.clock.now(),
-        )
-        self.grants[grant.id] = grant
-
-    def drop(self, place: Place) -> None:
-        """Note that nothing of ours is left at a place."""
-        self.grants[grant_id(place.at.drive, place.item_id, link=place.link)] = None
 
 
 def lives_on_others(share: Share) -> bool:
@@ -146,7 +65,7 @@ async def _pass_over(work: Work, places: set[Place]) -> None:
 async def _settle_place(work: Work, place: Place) -> Reason | LaterError | RefusedError:
     """Bring one place in line; return what came of it. Raises LaterError when Microsoft asks for a pause."""
     try:
-        return await (_settle_link if place.link else _settle_direct)(work, place)
+        return await (settle_link if place.link else _settle_direct)(work, place)
     except (LaterError, RefusedError) as trouble:
         if isinstance(trouble, LaterError) and trouble.after is not None:
             raise
@@ -240,10 +159,10 @@ async def _settle_direct(work: Work, place: Place) -> Reason:
     step, entry = plan(want, grant, lasting, copied=copied)
     match step, want, entry:
         case Step.GRANT, Role(), _:
-            await _declare(work, place, want, present)
+            await declare(work, place, want, present)
             await _grant(work, place, want)
         case Step.CHANGE, Role(), Permission():
-            await _declare(work, place, want, present)
+            await declare(work, place, want, present)
             await sites.change(place.at.drive, place.item_id, entry.id, want)
         case Step.REMOVE, _, Permission():
             await sites.remove(place.at.drive, place.item_id, entry.id)
@@ -254,13 +173,13 @@ async def _settle_direct(work: Work, place: Place) -> Reason:
             return Reason.ALREADY_HAD_ACCESS
     if step is not Step.NOTHING:
         present = await sites.permissions(place.at.drive, place.item_id, work.object_id)
-    await _note_copies(work, place, present)
+    await note_copies(work, place, present)
     own = next((p for p in present if p.mine and not p.inherited), None)
     if want is None:
         if own is not None and step is Step.REMOVE:
             return Reason.READ_BACK
         if entry is not None and scope is not None:
-            await _change_scope(work, place, lambda s: s.without_copy(entry.id))
+            await change_scope(work, place, lambda s: s.without_copy(entry.id))
         work.drop(place)
         return Reason.REMOVED_AT_SOURCE
     if own is None or own.role is not want:
@@ -300,131 +219,3 @@ def _is_copy_of_ours(work: Work, place: Place, scope: Scope | None, present: Seq
     if own is None or scope is None or not scope.holds_copy(own.id):
         return False
     return any(not g.link and g.place.covers(place.at) and g.permission_id == own.id for g in work.book.grants.values())
-
-
-async def _declare(work: Work, place: Place, role: Role, present: Sequence[Permission]) -> None:
-    """Write down what is about to be written: that inheritance ends here, and that the new entry is ours."""
-    await _change_scope(work, place, lambda scope: scope.begin(present))
-    grant = Grant(item_id=place.item_id, place=place.at, link=place.link, role=role)
-    if (known := work.grant_at(place)) is not None:
-        grant = grant.model_copy(update={"permission_id": known.permission_id})
-    if grant == known:
-        return
-
-    async def step(book: Book) -> Draft:
-        return Draft(book.guest, grants={grant.id: grant})
-
-    await transact(work.ports, work.book.guest.key, [], step)
-    work.grants[grant.id] = grant
-
-
-async def _note_copies(work: Work, place: Place, present: Sequence[Permission]) -> None:
-    """After the first write on an item, note which of its entries are copies of what was inherited until then."""
-    scope, _ = await work.ports.scopes.get(place.at.drive, place.item_id)
-    if scope is None or scope.own_before is None or any(p.inherited for p in present):
-        return
-    copies = {p.id for p in present if not p.mine} - set(scope.own_before) - {link.id for link in scope.links.values()}
-    await _change_scope(work, place, lambda known: known.end(copies))
-
-
-async def _change_scope(work: Work, place: Place, change: Callable[[Scope], Scope]) -> Scope:
-    """Write an item's scope, again after a lost race with another guest's run."""
-    scopes = work.ports.scopes
-    while True:
-        known, version = await scopes.get(place.at.drive, place.item_id)
-        scope = change(known or Scope(item_id=place.item_id, place=place.at))
-        if scope == known:
-            return scope
-        try:
-            await scopes.put(scope, version)
-        except ConflictError:
-            continue
-        return scope
-
-
-async def _settle_link(work: Work, place: Place) -> Reason:
-    """Bring the guest's membership of our links on one item in line and read it back."""
-    want = work.want(place)
-    scope, _ = await work.ports.scopes.get(place.at.drive, place.item_id)
-    for role, link in (scope.links if scope else {}).items():
-        if role is not want and work.object_id in link.members and await _align_link(work, place, role) is None:
-            return Reason.READ_BACK
-    if want is None:
-        work.drop(place)
-        return Reason.REMOVED_AT_SOURCE
-    present = await work.ports.sites.permissions(place.at.drive, place.item_id, work.object_id)
-    await _declare(work, place, want, present)
-    entry = await _align_link(work, place, want)
-    await _note_copies(work, place, await work.ports.sites.permissions(place.at.drive, place.item_id, work.object_id))
-    if entry is None or work.object_id not in entry.members:
-        return Reason.READ_BACK
-    work.keep(place, want, entry)
-    return Reason.GRANTED_LINK
-
-
-async def _align_link(work: Work, place: Place, role: Role) -> Permission | None:
-    """Make our link of this role hold exactly the people that it should; return it as read back.
-
-    The guest of this run is in it or not as their shares want. None when it does not show as it should yet.
-    """
-    sites, drive = work.ports.sites, place.at.drive
-    member = work.want(place) is role
-    link = await _change_link(work, place, role, member=member)
-    entry = await _our_link(work, place, link)
-    removed = entry is None and link.id is not None  # by a run that died, or by somebody else
-    if link.id is not None and (removed or (entry is not None and set(entry.members) - set(link.members))):
-        await _take_copies_of(work, place, link, role)
-        if entry is not None:
-            await sites.remove(drive, place.item_id, link.id)
-            await _take_copies_of(work, place, link, role)
-        link = await _change_link(work, place, role, member=member, link_id="")
-        entry = None
-    missing = sorted(set(link.members) - set(entry.members if entry else ()))
-    if missing:
-        made = await sites.link(drive, place.item_id, missing, role)
-        link = await _change_link(work, place, role, member=member, link_id=made)
-    entry = await _our_link(work, place, link)
-    if set(entry.members if entry else ()) != set(link.members):
-        return None
-    return entry or Permission(id="", role=role, inherited=False, link=True)
-
-
-async def _our_link(work: Work, place: Place, link: Link) -> Permission | None:
-    present = await work.ports.sites.permissions(place.at.drive, place.item_id, work.object_id)
-    return next((p for p in present if p.link and not p.inherited and p.id == link.id), None)
-
-
-async def _take_copies_of(work: Work, place: Place, link: Link, role: Role) -> None:
-    """Take a link that is about to end from the items beneath which copied it when inheritance ended there.
-
-    Whoever should stay in the link gets one of that item's own. Done before the link is removed and once more after
-    it: inheritance may end somewhere in between.
-    """
-    for scope in await work.ports.scopes.beneath(place.at):
-        beneath = Place(scope.item_id, scope.place, link=True)
-        copy = await _our_link(work, beneath, link)
-        if copy is None:
-            continue
-        await work.ports.sites.remove(place.at.drive, scope.item_id, copy.id)
-        if not link.members:
-            continue
-        made = await work.ports.sites.link(place.at.drive, scope.item_id, link.members, role)
-
-        def keep(known: Scope, made: str = made) -> Scope:
-            members = {*known.links.get(role, Link()).members, *link.members}
-            renewed = Link(id=made, members=tuple(sorted(members)))
-            return known.model_copy(update={"links": {**known.links, role: renewed}})
-
-        await _change_scope(work, beneath, keep)
-
-
-async def _change_link(work: Work, place: Place, role: Role, *, member: bool, link_id: str | None = None) -> Link:
-    """Write down who should be in our link of this role, and which link it is ("" for none any more)."""
-
-    def change(scope: Scope) -> Scope:
-        link = scope.links.get(role, Link())
-        members = {*link.members, work.object_id} if member else {*link.members} - {work.object_id}
-        link = Link(id=link.id if link_id is None else link_id or None, members=tuple(sorted(members)))
-        return scope.model_copy(update={"links": {**scope.links, role: link}})
-
-    return (await _change_scope(work, place, change)).links[role]
