@@ -278,12 +278,17 @@ PAIRS: dict[str, tuple[Act, Act, Act, Callable[[World], None]]] = {
 }
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_every_interleaving_ends_alike(pair: str) -> None:
-    prepare, first, second, check = PAIRS[pair]
+def explore(case: tuple[Act, Act, Act, Callable[[World], None]]) -> None:
+    """Walk all interleavings of a case and count them."""
+    prepare, first, second, check = case
     exploration = Exploration(prepare, (first, second), check)
     COUNTS["interleavings"] += exploration.count()
     COUNTS["interleavings with a different course"] += exploration.leaves
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_every_interleaving_ends_alike(pair: str) -> None:
+    explore(PAIRS[pair])
 
 
 def _either(*checks: Callable[[World], None]) -> Callable[[World], None]:
@@ -363,10 +368,7 @@ TWO_GUESTS: dict[str, tuple[Act, Act, Act, Callable[[World], None]]] = {
 
 @pytest.mark.parametrize("pair", TWO_GUESTS)
 def test_inheritance_that_another_guest_ends_leaves_nobody_out_and_nothing_behind(pair: str) -> None:
-    prepare, first, second, check = TWO_GUESTS[pair]
-    exploration = Exploration(prepare, (first, second), check)
-    COUNTS["interleavings"] += exploration.count()
-    COUNTS["interleavings with a different course"] += exploration.leaves
+    explore(TWO_GUESTS[pair])
 
 
 RACES: dict[str, tuple[Act, Act, Act, Callable[[World], None]]] = {
@@ -399,7 +401,4 @@ RACES: dict[str, tuple[Act, Act, Act, Callable[[World], None]]] = {
 
 @pytest.mark.parametrize("race", RACES)
 def test_every_race_ends_in_one_of_its_outcomes(race: str) -> None:
-    prepare, first, second, check = RACES[race]
-    exploration = Exploration(prepare, (first, second), check)
-    COUNTS["interleavings"] += exploration.count()
-    COUNTS["interleavings with a different course"] += exploration.leaves
+    explore(RACES[race])
