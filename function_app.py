@@ -2,8 +2,24 @@
 
 import azure.functions as func
 
-from functions import access_requests, deliveries, grants, invitations, poison, reconciliation, shares, sources
+from functions import (
+    access_requests,
+    account_maps,
+    assets,
+    deliveries,
+    grants,
+    invitations,
+    moves,
+    openapi,
+    poison,
+    reconciliation,
+    shares,
+    sources,
+    tenant_check,
+)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-for entrance in (deliveries, sources, shares, invitations, grants, reconciliation, poison, access_requests):
+for entrance in (deliveries, sources, shares, invitations, grants, moves, reconciliation, poison):
     app.register_functions(entrance.blueprint)
+for console in (access_requests, account_maps, tenant_check, openapi, assets):
+    app.register_functions(console.blueprint)

@@ -13,15 +13,21 @@ blueprint = func.Blueprint()
 
 @blueprint.queue_trigger("message", Queue.INVITATIONS.value, STORAGE)
 async def invite_guest(message: func.QueueMessage) -> None:
-    """Invite one approved guest."""
+    """Do what is to be done for one person's invitation: make it, or send the mail that is owed."""
     await work_off(Queue.INVITATIONS, InvitationMessage, message, _invite)
 
 
 async def _invite(ports: Ports, message: InvitationMessage) -> None:
-    await invitations.invite_guest(ports, message.guest)
+    await invitations.work_on_invitation(ports, message.guest)
 
 
 @blueprint.timer_trigger("timer", "%GUESTPASS_ACCEPTANCE_SCHEDULE%")
 async def poll_acceptance(timer: func.TimerRequest) -> None:
     """Ask once who accepted since the last time."""
     await invitations.poll_acceptance(await get_ports())
+
+
+@blueprint.timer_trigger("timer", "50 */5 * * * *")
+async def follow_up_invitations(timer: func.TimerRequest) -> None:
+    """Remind whom it is time to remind, and end what nobody accepted in time."""
+    await invitations.follow_up(await get_ports())

@@ -50,3 +50,9 @@ async def drain_invitations(message: func.QueueMessage) -> None:
 async def drain_grants(message: func.QueueMessage) -> None:
     """Record access that could not be settled."""
     await _drain(Queue.GRANTS, message)
+
+
+@blueprint.queue_trigger("message", f"{Queue.MOVES}-poison", STORAGE)
+async def drain_moves(message: func.QueueMessage) -> None:
+    """Record a move that failed; the reconciler begins it again."""
+    await _drain(Queue.MOVES, message)

@@ -3,12 +3,16 @@
 import base64
 import binascii
 import json
+import re
+from dataclasses import dataclass
 
 import azure.functions as func
 
 from shared.settings import Settings
 
+READ_ROLE = "AccessRequests.Read"
 REVIEW_ROLE = "AccessRequests.Review"
+_ONLY_READS = re.compile(rf"(.+) \({re.escape(READ_ROLE)}\)")
 
 
 class ForbiddenError(Exception):
@@ -20,8 +24,16 @@ class ForbiddenError(Exception):
         self.status, self.sentence = status, sentence
 
 
-def reviewer(req: func.HttpRequest, settings: Settings) -> str:
-    """Return the name of the caller, who may review access requests. Raises ForbiddenError.
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with the role to read, and perhaps the one to review."""
+
+    name: str
+    reviews: bool
+
+
+def caller(req: func.HttpRequest, settings: Settings) -> Caller:
+    """Return who asks. Raises ForbiddenError.
 
     The principal's header is trusted only when App Service tells that its authentication is on: it then removes
     whatever a client sent under that name (Microsoft, "Access user identities in App Service authentication").
@@ -29,18 +41,29 @@ def reviewer(req: func.HttpRequest, settings: Settings) -> str:
     if settings.app_service_authentication:
         return _from_app_service(req)
     if settings.development_principal and not settings.in_azure:
-        return settings.development_principal
+        only_reads = _ONLY_READS.fullmatch(settings.development_principal)
+        name = only_reads[1] if only_reads else settings.development_principal
+        return Caller(name, reviews=only_reads is None)
     raise ForbiddenError(401, "App Service authentication is not on, so nobody can be let in. See the README.")
 
 
-def _from_app_service(req: func.HttpRequest) -> str:
+def reviewer(req: func.HttpRequest, settings: Settings) -> str:
+    """Return the name of the caller, who may review access requests. Raises ForbiddenError."""
+    who = caller(req, settings)
+    if not who.reviews:
+        raise ForbiddenError(403, f"The role {REVIEW_ROLE} is needed.")
+    return who.name
+
+
+def _from_app_service(req: func.HttpRequest) -> Caller:
     try:
         principal = json.loads(base64.b64decode(req.headers.get("x-ms-client-principal", ""), validate=True))
         claims = [(claim["typ"], claim["val"]) for claim in principal["claims"]]
         role_type = principal.get("role_typ") or "roles"
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ForbiddenError(401, "Sign in first.") from None
-    if not any(kind in (role_type, "roles") and value == REVIEW_ROLE for kind, value in claims):
-        raise ForbiddenError(403, f"The role {REVIEW_ROLE} is needed.")
+    roles = {value for kind, value in claims if kind in (role_type, "roles") and isinstance(value, str)}
+    if roles.isdisjoint({READ_ROLE, REVIEW_ROLE}):
+        raise ForbiddenError(403, f"The role {READ_ROLE} or {REVIEW_ROLE} is needed.")
     names = [value for kind, value in claims if kind in ("preferred_username", "name", "appid")]
-    return str(names[0]) if names else "unnamed reviewer"
+    return Caller(str(names[0]) if names else "unnamed", reviews=REVIEW_ROLE in roles)

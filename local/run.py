@@ -21,14 +21,19 @@ _STEPS = (
     Step("is invited at once", "box", "carla@partner.example", "/Projects/Beta", "viewer", sharer="paula@contoso.com"),
     Step("is a guest already", "box", "eva@fabrikam.example", "/Projects/Alpha", "viewer"),
 )
+_SENDER = "invitations@contoso.com"
 _TENANT = {
-    "users": [{"mail": "eva@fabrikam.example", "externalUserState": "Accepted"}],
+    "users": [
+        {"mail": "eva@fabrikam.example", "externalUserState": "Accepted"},
+        {"mail": _SENDER, "userType": "Member", "displayName": "Contoso invitations"},
+    ],
     "drives": [
         {"id": "drive-box", "name": "Box migration", "items": [{"path": s.item} for s in _STEPS if s.source == "box"]},
         {"id": "drive-legal", "name": "Legal migration"},
         {"id": "drive-sync", "name": "SecuriSync migration", "items": [{"path": "/SecuriSync/Team/One"}]},
     ],
 }
+_OWN_MAIL = {"GUESTPASS_MAIL": "own", "GUESTPASS_MAIL_SENDER": _SENDER}
 
 
 async def run() -> int:
@@ -36,7 +41,7 @@ async def run() -> int:
     console = Console(highlight=False, soft_wrap=True)
     console.print("Starting Azurite, the simulated tenant, Box's stand-in and the function app ...")
     async with (
-        LocalWorld(ROOT / ".local" / "run", acceptance_schedule=_EVERY_5_SECONDS) as world,
+        LocalWorld(ROOT / ".local" / "run", acceptance_schedule=_EVERY_5_SECONDS, settings=_OWN_MAIL) as world,
         Places.of(world) as places,
     ):
         await places.seed(_TENANT, box_account(_STEPS, {}))
@@ -44,25 +49,19 @@ async def run() -> int:
         for step in _STEPS:
             await sources.send(places.session, 0, step)
         await places.idle()
-        requests = f"{world.host_url}/api/access-requests"
         console.print(f"""
-[bold]Guestpass runs.[/bold] Ctrl-C ends it.
+[bold]Guestpass runs.[/bold] Ctrl-C ends it. Open the first page and go on from there:
 
-  Tenant: who holds what   {world.tenant_url}/
+  Administrator's page     {world.host_url}/api/access-requests
   Mailbox: accept there    {world.tenant_url}/mailbox
-  Access requests          {requests}
-  Webhooks                 {world.host_url}/api/webhooks/box  .../securisync
-  Logs                     {world.logs}
+  Tenant: who holds what   {world.tenant_url}/
 
-[bold]Who waits for approval[/bold]""")
-        approve = "curl -X POST -H 'content-type: application/json' -d '{}'"
-        for person in await places.people():
-            if person["state"] == "held":
-                console.print(f"  {person['address']}", markup=False)
-                console.print(f"    {approve} {requests}/{person['guest']}/approve", markup=False)
-        console.print(f"""
-Then press Accept in the mailbox; the permission appears on the tenant's page within some seconds.
-Why a share stands where it does: curl {requests}/<guest>""")
+Select people who wait for approval and press Approve; each gets one mail. Press Accept in the mailbox, as the guest:
+within some seconds the row moves to Granted, and the permission appears on the tenant's page.
+
+  The same as JSON         {world.host_url}/api/openapi.json
+  Webhooks                 {world.host_url}/api/webhooks/box  .../securisync
+  Logs                     {world.logs}""")
         await asyncio.Event().wait()
     return 0
 

@@ -44,6 +44,7 @@ class LocalWorld:
     Args:
         directory: where the parts write their logs (`logs/*.log`).
         acceptance_schedule: NCRONTAB; how often the app asks who accepted.
+        settings: app settings besides, or instead of, those of every local world.
 
     Attributes:
         secrets: of each connection, by its id and the platform's name of the secret.
@@ -53,12 +54,18 @@ class LocalWorld:
         WorldError: a part ended, or was not ready within a minute.
     """
 
-    def __init__(self, directory: Path = ROOT / ".local", *, acceptance_schedule: str = NEVER) -> None:
+    def __init__(
+        self,
+        directory: Path = ROOT / ".local",
+        *,
+        acceptance_schedule: str = NEVER,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.logs = directory / "logs"
         self.host_url = self.tenant_url = self.box_url = ""
         self.secrets: dict[str, dict[str, str]] = {}
         self.environment: dict[str, str] = {}
-        self._acceptance_schedule = acceptance_schedule
+        self._acceptance_schedule, self._settings = acceptance_schedule, dict(settings or {})
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -104,6 +111,7 @@ class LocalWorld:
             "GUESTPASS_CONNECTIONS_FILE": str(CONNECTIONS.relative_to(ROOT)),
             "GUESTPASS_DEVELOPMENT_PRINCIPAL": "demo administrator",
             "GUESTPASS_ACCEPTANCE_SCHEDULE": self._acceptance_schedule,
+            "AZURE_CLIENT_ID": "6731de76-14a6-49ae-97bc-6eba6914391e",
             "GUESTPASS_LAG_SECONDS": "5",
             "GUESTPASS_RETRY_SECONDS": "1",
             **{
@@ -111,6 +119,7 @@ class LocalWorld:
                 for one in connections
                 for name, setting in one["secrets"].items()
             },
+            **self._settings,
         }
         host = await self._part(
             stack,

@@ -6,13 +6,15 @@ Every mistake becomes one clear message that names the setting or the place in t
 import json
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.domain.connections import Connection
+from shared.domain.mailing import MailKind, MailRules, QuietHours
 
 
 class SettingsError(Exception):
@@ -79,10 +81,63 @@ class Settings(BaseSettings):
         gt=0,
         description="The first wait before something is tried again; doubles up to an hour.",
     )
+    mail: MailKind = Field(
+        default=MailKind.MICROSOFT,
+        alias="GUESTPASS_MAIL",
+        description="Who mails invitations: `microsoft` (Entra's stock mail), `own` (one mail a person from the sender "
+        "mailbox, listing what waits), `none` (nobody).",
+    )
+    mail_sender: str | None = Field(
+        default=None,
+        alias="GUESTPASS_MAIL_SENDER",
+        description="Address of the sender mailbox, for `own`; the app needs the permission Mail.Send.",
+    )
+    mail_templates: Path | None = Field(
+        default=None,
+        alias="GUESTPASS_MAIL_TEMPLATES",
+        description="Folder with templates of your own, relative to the app's folder; see docs/mails.md.",
+    )
+    mail_language: str = Field(
+        default="en", alias="GUESTPASS_MAIL_LANGUAGE", description="Language of mails: `en`, `de`, `fr`, or your own."
+    )
+    mail_languages: dict[str, str] = Field(
+        default={},
+        alias="GUESTPASS_MAIL_LANGUAGES",
+        description='Other languages, as JSON: `{"partner.example": "fr", ".de": "de"}`; what begins with a dot is an '
+        "ending.",
+    )
+    mails_per_hour: int = Field(
+        default=150,
+        alias="GUESTPASS_MAILS_PER_HOUR",
+        ge=30,
+        le=200,
+        description="Mails an hour, 30 to 200; Microsoft publishes a limit of 200 for sharing mails. The rest waits.",
+    )
+    quiet_hours: str | None = Field(
+        default=None,
+        alias="GUESTPASS_QUIET_HOURS",
+        description="When no mail leaves, for example `20:00-07:00 Europe/Berlin`. What is due waits.",
+    )
+    reminder_days: float = Field(
+        default=7,
+        alias="GUESTPASS_REMINDER_DAYS",
+        gt=0,
+        description="A reminder follows so many days after the last mail.",
+    )
+    reminders: int = Field(
+        default=1, alias="GUESTPASS_REMINDERS", ge=0, le=5, description="At most so many reminders for an invitation."
+    )
+    invitation_days: float = Field(
+        default=30,
+        alias="GUESTPASS_INVITATION_DAYS",
+        gt=0,
+        description="An invitation that nobody accepts in so many days expires; later acceptance needs a new approval.",
+    )
     development_principal: str | None = Field(
         default=None,
         alias="GUESTPASS_DEVELOPMENT_PRINCIPAL",
-        description="Local only: the name under which every request reviews access requests. Refused in Azure.",
+        description="Local only: the name under which every request reviews access requests. Refused in Azure. "
+        "`name (AccessRequests.Read)` may only read.",
     )
     app_service_authentication: bool = Field(
         default=False,
@@ -101,6 +156,13 @@ class Settings(BaseSettings):
     def _empty_is_absent(cls, value: object) -> object:
         return value or None
 
+    @field_validator("quiet_hours")
+    @classmethod
+    def _is_quiet_hours(cls, value: str | None) -> str | None:
+        if value:
+            _quiet_hours(value)
+        return value or None
+
     @field_validator("storage")
     @classmethod
     def _is_connection_string(cls, value: SecretStr | None) -> SecretStr | None:
@@ -113,6 +175,8 @@ class Settings(BaseSettings):
     def _is_consistent(self) -> "Settings":
         if self.storage is None and self.storage_account is None:
             raise ValueError("AzureWebJobsStorage__accountName (or, locally, AzureWebJobsStorage) is missing")
+        if self.mail is MailKind.OWN and not self.mail_sender:
+            raise ValueError("GUESTPASS_MAIL is own, so GUESTPASS_MAIL_SENDER is needed")
         if self.development_principal is not None and self.in_azure:
             raise ValueError("GUESTPASS_DEVELOPMENT_PRINCIPAL must not be set in Azure")
         return self
@@ -121,6 +185,19 @@ class Settings(BaseSettings):
     def in_azure(self) -> bool:
         """Tell whether the app runs in Azure."""
         return self.instance_id is not None or self.pod_name is not None
+
+    @property
+    def mail_rules(self) -> MailRules:
+        """When and how people are mailed."""
+        return MailRules(
+            kind=self.mail,
+            language=self.mail_language,
+            languages={domain.lower(): language for domain, language in self.mail_languages.items()},
+            quiet_hours=_quiet_hours(self.quiet_hours) if self.quiet_hours else None,
+            remind_after=timedelta(days=self.reminder_days),
+            reminders=self.reminders,
+            lifetime=timedelta(days=self.invitation_days),
+        )
 
     @property
     def lag(self) -> timedelta:
@@ -133,8 +210,26 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.retry_seconds)
 
 
+def _quiet_hours(text: str) -> QuietHours:
+    """Raises ValueError."""
+    hours, _, zone = text.strip().partition(" ")
+    start, _, end = hours.partition("-")
+    try:
+        quiet = QuietHours(start=time.fromisoformat(start), end=time.fromisoformat(end), zone=zone.strip() or "UTC")
+        ZoneInfo(quiet.zone)
+    except (ValueError, ZoneInfoNotFoundError):
+        raise ValueError("not quiet hours such as 20:00-07:00 Europe/Berlin") from None
+    return quiet
+
+
 class _ConnectionsFile(BaseModel):
     connections: list[Connection]
+
+    @model_validator(mode="after")
+    def _maps_are_elsewhere(self) -> "_ConnectionsFile":
+        if any(connection.account_map for connection in self.connections):
+            raise ValueError("account_map: import it on the page Account maps; the file does not hold it any more")
+        return self
 
     @model_validator(mode="after")
     def _ids_differ(self) -> "_ConnectionsFile":

@@ -12,6 +12,7 @@ _SHARING_PERIOD = timedelta(minutes=5)
 # Microsoft also counts resource units, 1,250 a minute for the smallest tenants and about 16 for a grant ("Avoid getting
 # throttled or blocked in SharePoint"). A burst of this size can meet that limit once; the steady rate stays below it.
 _SHARING_BURST = 80
+_HOUR = timedelta(hours=1)
 _APP = Path(__file__).resolve().parent.parent
 
 
@@ -41,6 +42,7 @@ async def _build() -> Ports:
     from azure.identity.aio import DefaultAzureCredential
 
     from shared.entra.directory import EntraDirectory
+    from shared.entra.mail import SenderMailbox, languages
     from shared.graph.client import Graph
     from shared.sharepoint.sites import SharePointSites
     from shared.sources import build_source
@@ -49,7 +51,7 @@ async def _build() -> Ports:
     from shared.storage.ledger import TableHistory, TableLedger
     from shared.storage.pacer import TablePacer
     from shared.storage.queues import StorageQueues
-    from shared.storage.tables import TableMarks, TableReferences, TableScopes, TableWorklist
+    from shared.storage.tables import TableAccountMaps, TableMarks, TableReferences, TableScopes, TableWorklist
 
     settings = get_settings()
     connections = load_connections(_APP / settings.connections_file)
@@ -59,6 +61,11 @@ async def _build() -> Ports:
             sources[connection.id] = build_source(connection, load_secrets(connection))
         except ValueError as error:
             raise SettingsError(f"Connection {connection.id!r}: {error}") from None
+
+    templates = _APP / settings.mail_templates if settings.mail_templates else None
+    unknown = {settings.mail_language, *settings.mail_languages.values()} - languages(templates)
+    if unknown:
+        raise SettingsError(f"There are no mail templates for the language {min(unknown)}; see docs/mails.md")
 
     credential = DefaultAzureCredential(managed_identity_client_id=settings.identity_client_id)
     if settings.storage is not None:
@@ -78,7 +85,7 @@ async def _build() -> Ports:
         references=TableReferences(tables.get_table_client("sources")),
         bodies=BlobBodies(account.blobs.get_container_client(CONTAINER)),
         queues=StorageQueues(account.queues),
-        directory=EntraDirectory(graph, settings.redirect_url),
+        directory=EntraDirectory(graph, settings.redirect_url, settings.identity_client_id),
         sites=SharePointSites(graph),
         pacer=TablePacer(
             tables.get_table_client("sources"),
@@ -88,5 +95,17 @@ async def _build() -> Ports:
             clock=clock,
         ),
         clock=clock,
+        account_maps=TableAccountMaps(tables.get_table_client("accountmaps")),
+        post=SenderMailbox(graph, settings.mail_sender or "", templates),
+        postage=TablePacer(
+            tables.get_table_client("sources"),
+            limit=settings.mails_per_hour,
+            period=_HOUR,
+            burst=settings.mails_per_hour // 2,
+            clock=clock,
+            name="mails",
+        ),
+        mail_rules=settings.mail_rules,
+        sender=settings.mail_sender,
         timing=Timing(lag=settings.lag, retry=settings.retry),
     )

@@ -14,6 +14,7 @@ from shared.domain.events import Item, Principal
 from shared.domain.grants import Grant, Scope
 from shared.domain.guests import Guest
 from shared.domain.ledger import Book, Changes
+from shared.domain.maps import Mapped
 from shared.domain.messages import ListEntry, Message, Outbox, Queue, Record
 from shared.domain.shares import Share
 from shared.domain.trouble import ConflictError
@@ -69,6 +70,11 @@ class MemoryLedger(Port):
             outbox=[Outbox.model_validate_json(text) for _, text in sorted(rows.outbox.items())],
             version=str(rows.version),
         )
+
+    async def glance(self, key: str, shares: int) -> Book:
+        """Read the guest and some of the shares."""
+        names = sorted(self.partitions[key].shares)[:shares] if key in self.partitions else []
+        return await self.read(key, names)
 
     async def commit(self, book: Book, changes: Changes) -> None:
         """Write all or nothing."""
@@ -130,38 +136,66 @@ _MUCH_LATER = datetime.max.replace(tzinfo=UTC)
 
 
 class MemoryWorklist(Port):
-    """The worklist: a row is known by list, time and key; in the list `account` by key alone."""
+    """The worklist: a row is known by list, time and key; in `account` and the lists for searching by key alone."""
 
     def __init__(self, step: Hook = carry_on) -> None:
         """Begin empty."""
         super().__init__(step)
         self.rows: dict[tuple[str, datetime | None, str], str] = {}
 
-    async def put(self, entry: ListEntry) -> None:
-        """Write or take out one row."""
-        await self.step("worklist.put")
-        row = (entry.list, None if entry.list == "account" else entry.at, entry.key)
-        if entry.present:
-            self.rows[row] = entry.model_dump_json()
-        else:
-            self.rows.pop(row, None)
+    async def put(self, *entries: ListEntry) -> None:
+        """Take rows out, then write rows."""
+        if entries:
+            await self.step("worklist.put")
+        for entry in sorted(entries, key=lambda entry: entry.present):
+            row = (entry.list, None if _by_key(entry.list) else entry.at, entry.key)
+            if entry.present:
+                self.rows[row] = entry.model_dump_json()
+            else:
+                self.rows.pop(row, None)
 
     async def read(self, name: str, *, until: datetime | None = None) -> AsyncIterator[ListEntry]:
-        """The rows of a list: newest first, `expiring` oldest first, `account` by key."""
+        """The rows of a list: newest first, `expiring` and `inviting` oldest first, some by key."""
         await self.step("worklist.read")
-        entries = [ListEntry.model_validate_json(text) for row, text in self.rows.items() if row[0] == name]
-        entries.sort(key=lambda entry: entry.key)
-        if name != "account":
-            entries.sort(key=lambda entry: entry.at, reverse=name != "expiring")
-        for entry in entries:
+        for entry in self._sorted(name):
             if until is None or entry.at <= until:
                 yield entry
+
+    def _sorted(self, name: str) -> list[ListEntry]:
+        entries = [ListEntry.model_validate_json(text) for row, text in self.rows.items() if row[0] == name]
+        entries.sort(key=lambda entry: entry.key)
+        if not _by_key(name):
+            entries.sort(key=lambda entry: entry.at, reverse=name not in ("expiring", "inviting"))
+        return entries
+
+    async def page(self, name: str, limit: int, after: str) -> tuple[Sequence[ListEntry], str | None]:
+        """A page; the place is the time and the key of the last row."""
+        await self.step("worklist.page")
+        entries = self._sorted(name)
+        places = [f"{entry.at.isoformat()} {entry.key}" for entry in entries]
+        start = places.index(after) + 1 if after else 0
+        found = entries[start : start + limit]
+        return found, places[start + limit - 1] if len(entries) > start + limit else None
+
+    async def count(self, name: str, limit: int) -> int:
+        """Count rows."""
+        await self.step("worklist.count")
+        return min(limit, len(self._sorted(name)))
+
+    async def starting(self, name: str, beginning: str, limit: int) -> Sequence[ListEntry]:
+        """The first rows whose key begins like that."""
+        await self.step("worklist.starting")
+        return [entry for entry in self._sorted(name) if entry.key.startswith(beginning)][:limit]
 
     async def find(self, name: str, key: str) -> ListEntry | None:
         """One row of a list that is kept by key alone."""
         await self.step("worklist.find")
         text = self.rows.get((name, None, key))
         return ListEntry.model_validate_json(text) if text is not None else None
+
+
+def _by_key(name: str) -> bool:
+    return name.startswith(("account", "search-"))
 
 
 class MemoryScopes(Port):
@@ -249,6 +283,49 @@ class MemoryReferences(Port):
             for principal, item in self.people.get((connection, reference), {}).values()
         ]
         return people, self.ended.get((connection, reference))
+
+
+class MemoryAccountMaps(Port):
+    """The account maps; the version counts the writes."""
+
+    def __init__(self, step: Hook = carry_on) -> None:
+        """Begin empty."""
+        super().__init__(step)
+        self.rows: dict[tuple[str, str], tuple[str, int]] = {}
+
+    async def find(self, connection: str, source: str) -> Mapped | None:
+        """One entry."""
+        await self.step("maps.find")
+        return self._read((connection, source))
+
+    def _read(self, row: tuple[str, str]) -> Mapped | None:
+        if row not in self.rows:
+            return None
+        text, version = self.rows[row]
+        return Mapped.model_validate_json(text).model_copy(update={"version": str(version)})
+
+    async def read(self, connection: str) -> AsyncIterator[Mapped]:
+        """All entries of a connection."""
+        await self.step("maps.read")
+        for row in sorted(self.rows):
+            if row[0] == connection and (entry := self._read(row)):
+                yield entry
+
+    async def moving(self) -> AsyncIterator[Mapped]:
+        """The entries whose people are being moved."""
+        await self.step("maps.moving")
+        for row in sorted(self.rows):
+            if (entry := self._read(row)) and entry.moving_from:
+                yield entry
+
+    async def put(self, entry: Mapped) -> None:
+        """Write an entry if it is still at its version."""
+        await self.step("maps.put")
+        row = (entry.connection, entry.source)
+        known = self._read(row)
+        if entry.version != (known.version if known else None):
+            raise ConflictError
+        self.rows[row] = entry.model_dump_json(exclude={"version"}), int(entry.version or 0) + 1
 
 
 class MemoryBodies(Port):

@@ -34,7 +34,7 @@ async def demonstrate(story: Story, *, keep: bool) -> int:
             show(console, outcome, faults, time.monotonic() - started)
             if keep:
                 console.print(f"Still up. Tenant: {world.tenant_url}  mailbox: {world.tenant_url}/mailbox")
-                console.print(f"Access requests: {world.host_url}/api/access-requests  Ctrl-C ends it.")
+                console.print(f"Administrator's page: {world.host_url}/api/access-requests  Ctrl-C ends it.")
                 await asyncio.Event().wait()
     return 1 if faults else 0
 

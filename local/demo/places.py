@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -12,7 +13,8 @@ from local.world import LocalWorld
 
 type Json = dict[str, Any]
 
-_LIMIT = 1000  # people in one answer of the access-requests interface
+_LIMIT = 200  # people in one answer of the access-requests interface
+_VIEWS = ("held", "invited", "granted", "needs-attention", "ignored")
 _TICKET = re.compile(r'name="ticket" value="([^"]+)"')
 
 
@@ -20,7 +22,7 @@ class Places:
     """HTTP calls to a local world. Raises aiohttp.ClientResponseError for an answer that is not a success."""
 
     def __init__(self, world: LocalWorld, session: aiohttp.ClientSession) -> None:
-        self._requests = f"{world.host_url}/api/access-requests"
+        self._requests, self._maps = f"{world.host_url}/api/access-requests", f"{world.host_url}/api/account-maps"
         self._admin, self._tenant, self._box = f"{world.host_url}/admin", world.tenant_url, world.box_url
         self.session = session
 
@@ -40,10 +42,15 @@ class Places:
 
     async def people(self) -> list[Json]:
         """Everybody that the app knows of."""
-        answer = await self._call("GET", f"{self._requests}?limit={_LIMIT}")
-        if answer["more"]:
-            raise RuntimeError(f"more than {_LIMIT} people: the demo does not read on")
-        return list(answer["people"])
+        found: dict[str, Json] = {}
+        for view in _VIEWS:
+            after: str | None = ""
+            while after is not None:
+                query = urlencode({"view": view, "limit": _LIMIT, **({"after": after} if after else {})})
+                answer = await self._call("GET", f"{self._requests}?{query}")
+                found |= {person["guest"]: person for person in answer["people"]}
+                after = answer["next"]
+        return list(found.values())
 
     async def explain(self, guest: str) -> Json:
         """One person with shares and history."""
@@ -51,11 +58,16 @@ class Places:
 
     async def approve(self, guest: str) -> None:
         """Let a person be invited."""
-        await self._call("POST", f"{self._requests}/{guest}/approve", {})
+        await self._call("POST", f"{self._requests}/{guest}/approve", {}, {"If-Match": "*"})
 
     async def deny(self, guest: str, why: str) -> None:
         """Deny a person access."""
-        await self._call("POST", f"{self._requests}/{guest}/deny", {"reason": why})
+        await self._call("POST", f"{self._requests}/{guest}/deny", {"reason": why}, {"If-Match": "*"})
+
+    async def map_accounts(self, csv: str) -> None:
+        """Import an account map: look at the changes, then confirm them."""
+        plan = await self._call("POST", self._maps, {"csv": csv})
+        await self._call("POST", self._maps, {"csv": csv, "confirm": plan["confirm"]})
 
     # The host.
 
@@ -97,8 +109,10 @@ class Places:
         async with self.session.post(f"{self._tenant}/redeem", data=form) as page:
             page.raise_for_status()
 
-    async def _call(self, method: str, url: str, body: Json | None = None) -> Json:
-        async with self.session.request(method, url, json=body) as response:
+    async def _call(
+        self, method: str, url: str, body: Json | None = None, headers: dict[str, str] | None = None
+    ) -> Json:
+        async with self.session.request(method, url, json=body, headers=headers) as response:
             response.raise_for_status()
             text = await response.text()
             return await response.json() if text.startswith("{") else {}

@@ -34,6 +34,8 @@ async def play(story: Story, world: LocalWorld, places: Places, tell: Tell) -> O
     outcome, player = Outcome(), _Player(world, places, tell)
     steps = [step for chapter in story.chapters for step in chapter.steps]
     await places.seed(dict(story.tenant), box_account(steps, story.groups))
+    if story.account_map:
+        await places.map_accounts(story.account_map)
     for number, chapter in enumerate(story.chapters):
         outcome.answers += await player.deliver(number, chapter)
         await player.review(chapter)

@@ -340,4 +340,9 @@ STORY = Story(
     shares=_SHARES,
     given=_GIVEN,
     foreign=_FOREIGN,
+    account_map=(
+        "connection,source,destination\n"
+        "box,mara.old@partner.example,mara@partner.example\n"
+        "box,exa@partner.example,exclude\n"
+    ),
 )

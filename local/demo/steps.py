@@ -83,7 +83,7 @@ class Story:
 
     `tenant` is the seed of the simulated tenant, `groups` are Box's with their members. `invited` is everybody who
     must have got an invitation. `given` are the permissions that must have been written, `foreign` those that
-    somebody else gave and that must be left alone.
+    somebody else gave and that must be left alone. `account_map` is a CSV that is imported first.
     """
 
     tenant: Mapping[str, Any]
@@ -93,3 +93,4 @@ class Story:
     shares: tuple[Share, ...]
     given: tuple[Permission, ...]
     foreign: tuple[Permission, ...] = ()
+    account_map: str = ""

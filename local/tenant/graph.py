@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from local.tenant import directory, sharing
+from local.tenant import directory, mailing, organization, sharing
 from local.tenant.calls import Answer, Call, moment, page, select
 from local.tenant.errors import (
     GraphError,
@@ -33,6 +33,7 @@ _ITEM_PATH = re.compile(
 _PERMISSION_PATH = re.compile(r"/permissions/([^/]+)")
 _SHARE_PATH = re.compile(r"/shares/([^/]+)/permission/grant")
 _USER_PATH = re.compile(r"/users/([^/]+)")
+_SEND_PATH = re.compile(r"/users/([^/]+)/sendMail")
 
 
 class Graph:
@@ -47,7 +48,10 @@ class Graph:
         """Carry out one authenticated call."""
         if match := _ITEM_PATH.fullmatch(call.path):
             return self._item(call, match)
+        if organization.knows(call.path):
+            return organization.answer(self.world, call)
         share, user = _SHARE_PATH.fullmatch(call.path), _USER_PATH.fullmatch(call.path)
+        send = _SEND_PATH.fullmatch(call.path)
         match call.method, call.path:
             case "GET", "/users":
                 return self._users(call)
@@ -55,11 +59,14 @@ class Graph:
                 return self._user(call, user[1])
             case "POST", "/invitations":
                 return self._invite(call)
+            case "POST", _ if send:
+                mailing.send(self.world, call, send[1], self.clock.now())
+                return Answer(202)
             case "POST", _ if share:
                 return self._share_grant(call, share[1])
             case "GET", "/admin/sharepoint/settings":
                 return self._settings(call)
-        if share or user or call.path in ("/users", "/invitations", "/admin/sharepoint/settings"):
+        if share or user or send or call.path in ("/users", "/invitations", "/admin/sharepoint/settings"):
             raise GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
         raise bad_request(f"Resource not found for the segment '{call.path.split('/')[1]}'.")
 
@@ -126,14 +133,15 @@ class Graph:
     def _settings(self, call: Call) -> Answer:
         self.throttle.units.spend(1)
         call.check_options()
+        organization.require(self.world, "SharePointTenantSettings.Read.All")
         settings = self.world.settings
         row = {
             "sharingCapability": settings.sharing_capability,
             "sharingDomainRestrictionMode": settings.sharing_domain_restriction_mode,
             "sharingAllowedDomainList": settings.sharing_allowed_domain_list,
             "sharingBlockedDomainList": settings.sharing_blocked_domain_list,
-            "isResharingByExternalUsersEnabled": False,
-            "isRequireAcceptingUserToMatchInvitedUserEnabled": True,
+            "isResharingByExternalUsersEnabled": settings.resharing_by_external_users,
+            "isRequireAcceptingUserToMatchInvitedUserEnabled": settings.accepting_user_must_match,
         }
         return Answer(200, {"@odata.context": f"{call.origin}/v1.0/$metadata#admin/sharepoint/settings/$entity", **row})
 

@@ -23,6 +23,7 @@ ul.tree li { padding: .15rem 0; }
   font-size: .85rem; }
 .tag.inherited { opacity: .55; border-style: dashed; }
 .quiet { opacity: .65; font-size: .9rem; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; }
 .card { border: 1px solid var(--line); border-radius: .6rem; padding: 1rem 1.25rem; margin: 1rem 0; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .35rem .5rem;
   border-bottom: 1px solid var(--line); }
@@ -94,9 +95,15 @@ async def show_mailbox(request: web.Request) -> web.Response:
     for person in people:
         cards = "".join(
             f'<div class="card"><strong>{escape(mail.subject)}</strong>'
-            f'<p class="quiet">{escape(iso(mail.sent))}</p>'
-            f'<a class="button" href="{escape(mail.url)}">'
-            f"{'Accept invitation' if mail.kind == 'invitation' else 'Open'}</a></div>"
+            f'<p class="quiet">{escape(iso(mail.sent))}{escape(" from " + mail.sender if mail.sender else "")}</p>'
+            + (f"<pre>{escape(mail.text)}</pre>" if mail.text else "")
+            + (
+                f'<a class="button" href="{escape(mail.url)}">'
+                f"{'Accept invitation' if mail.kind == 'invitation' else 'Open'}</a>"
+                if mail.url
+                else ""
+            )
+            + "</div>"
             for mail in reversed(mails)
             if mail.to == person
         )

@@ -66,6 +66,19 @@ class Settings(Wire):
     sharing_domain_restriction_mode: Literal["none", "allowList", "blockList"] = "none"
     sharing_allowed_domain_list: list[str] = []
     sharing_blocked_domain_list: list[str] = []
+    resharing_by_external_users: bool = False
+    accepting_user_must_match: bool = True
+
+    app_permissions: list[str] = [
+        "Application.Read.All",
+        "Files.ReadWrite.All",
+        "Mail.Send",
+        "Organization.Read.All",
+        "Policy.Read.All",
+        "SharePointTenantSettings.Read.All",
+        "User.Invite.All",
+        "User.Read.All",
+    ]
 
     def patched(self, changes: dict[str, Any]) -> "Settings":
         """These settings with some of them replaced; raises pydantic's ValidationError for an unknown one."""
@@ -140,13 +153,16 @@ class Invitation:
 
 @dataclass
 class Mail:
-    """A mail that the tenant sent to a person."""
+    """A mail to a person, the tenant's own or from a mailbox (`message`); then with what it says."""
 
     to: str
-    kind: Literal["invitation", "sharing"]
+    kind: Literal["invitation", "sharing", "message"]
     subject: str
     url: str
     sent: float
+    sender: str | None = None
+    text: str = ""
+    html: str = ""
 
 
 @dataclass

@@ -49,12 +49,23 @@ class Policy(Value):
 
     allowed_domains: tuple[Domain, ...] = Field(default=(), description="When given, only these domains pass")
     denied_domains: tuple[Domain, ...] = Field(default=(), description="These domains never pass")
+    denied_people: tuple[Address, ...] = Field(default=(), description="These people never pass")
+    denied_sharers: tuple[Address, ...] = Field(default=(), description="What these people share never passes")
     shared_since: AwareDatetime | None = Field(default=None, description="Older shares are refused; default: none is")
     role_ceiling: Role = Field(default=Role.WRITE, description="No wider role than this is given")
     link_domains: tuple[Domain, ...] = Field(default=(), description="People of these domains get links only")
     link_people: tuple[Address, ...] = Field(default=(), description="These people get links only")
     pre_approved_sharers: tuple[Address, ...] = Field(
         default=(), description="Who holds the right to invite external users: their shares invite at once"
+    )
+    pre_approved_domains: tuple[Domain, ...] = Field(
+        default=(), description="People of these domains are invited at once, whoever shares with them"
+    )
+    pre_approved: bool = Field(
+        default=False, description="Everything of this connection is invited at once; default: it is held for approval"
+    )
+    approve_each_share: bool = Field(
+        default=False, description="Hold also later shares of people who were approved or accepted, each for itself"
     )
     roles: dict[str, Role] = Field(default={}, description="Source role -> role here, also for refused roles")
     extra_scopes: tuple[ItemKind, ...] = Field(default=(), description="Kinds of item carried beyond the platform's")
@@ -72,7 +83,7 @@ class Connection(Value):
     secrets: dict[str, str] = Field(description="Name of a secret of the platform -> name of the setting holding it")
     policy: Policy = Field(default=Policy(), description="What is allowed beyond the platform's own rules, see below")
     account_map: dict[Address, Address | None] = Field(
-        default={}, description="Source address -> destination address; null excludes the person"
+        default={}, description="Not here: account maps are imported and edited on the page"
     )
     as_is: bool = Field(default=False, description="Pass people through as guests, also when a member has the address")
 

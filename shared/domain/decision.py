@@ -5,7 +5,7 @@ from datetime import datetime
 from shared.domain.addresses import InvalidAddressError, domain_of, normalise
 from shared.domain.connections import Connection, Destination
 from shared.domain.events import Item, PrincipalKind, ShareEvent
-from shared.domain.guests import Guest, GuestState
+from shared.domain.guests import HELD, Guest, GuestState
 from shared.domain.platforms import RULES, Fidelity, Role, map_role
 from shared.domain.reasons import Reason, State
 from shared.domain.shares import Access, Share
@@ -49,8 +49,12 @@ def assess(event: ShareEvent, item: Item | None, connection: Connection, now: da
     if mapping.role is None:
         return Reason.ROLE_NOT_CARRIED
 
+    if address in policy.denied_people:
+        return Reason.PERSON_DENIED
     if domain in policy.denied_domains:
         return Reason.DOMAIN_DENIED
+    if _is_listed(event.sharer.address, policy.denied_sharers):
+        return Reason.SHARER_DENIED
     if policy.allowed_domains and domain not in policy.allowed_domains:
         return Reason.DOMAIN_NOT_ALLOWED
     if policy.shared_since and event.shared_at is None:
@@ -78,11 +82,16 @@ def assess(event: ShareEvent, item: Item | None, connection: Connection, now: da
 
 
 def assess_share(share: Share, connection: Connection, now: datetime) -> Access | Reason:
-    """Decide what a share asks for: its widest carried claim, else the reason that leaves the most hope."""
+    """Decide what a share asks for: its widest carried claim, else the reason that leaves the most hope.
+
+    A ruling stands above a claim that would give something.
+    """
     verdicts = [assess(claim, share.item, connection, now) for claim in share.live_claims]
     if not verdicts:
         return Reason.REMOVED_AT_SOURCE
     carried = [verdict for verdict in verdicts if isinstance(verdict, Access)]
+    if carried and share.ruling is not None:
+        return share.ruling
     if carried:
         return max(carried, key=lambda access: (access.role.width, not access.link))
     reasons = [verdict for verdict in verdicts if isinstance(verdict, Reason)]
@@ -93,12 +102,16 @@ _HOPE = [State.REVOKED, State.IGNORED, State.REFUSED, State.NEEDS_ATTENTION, Sta
 
 
 def is_pre_approved(share: Share, connection: Connection, now: datetime) -> bool:
-    """Tell whether somebody who shared this item holds the right to invite external users (the gate, step 10).
+    """Tell whether the gate is open for this share (step 10): by its sharer's right, its domain or its connection.
 
     Only a claim that gives something counts: one with a refused role does not open the gate for the others.
     """
+    policy = connection.policy
     return any(
-        claim.sharer.may_invite or _is_listed(claim.sharer.address, connection.policy.pre_approved_sharers)
+        policy.pre_approved
+        or claim.sharer.may_invite
+        or _is_listed(claim.sharer.address, policy.pre_approved_sharers)
+        or domain_of(claim.address or "") in policy.pre_approved_domains
         for claim in share.live_claims
         if isinstance(assess(claim, share.item, connection, now), Access)
     )
@@ -116,6 +129,7 @@ _BY_GUEST = {
     GuestState.HELD: Reason.APPROVAL,
     GuestState.APPROVED: Reason.INVITATION,
     GuestState.INVITED: Reason.ACCEPTANCE,
+    GuestState.EXPIRED: Reason.INVITATION_EXPIRED,
     GuestState.DENIED: Reason.DENIED,
 }
 
@@ -129,18 +143,34 @@ def explain(share: Share, guest: Guest) -> Reason:
     """Return where the share stands and why (steps 1 to 11), from what is known about it and about its guest."""
     settled = share.settlement
     if isinstance(share.verdict, Reason) or share.verdict is None:
-        if settled is not None and settled.access is not None:
-            return Reason.REVOCATION
-        if settled is not None and settled.reason.state in (State.WAITING, State.NEEDS_ATTENTION):
-            return settled.reason
-        return share.verdict or Reason.PROCESSING_FAILED
+        return _leftover(share) or share.verdict or Reason.PROCESSING_FAILED
     if guest.state is GuestState.BLOCKED:
         return guest.trouble or Reason.PROCESSING_FAILED
     if guest.state is not GuestState.USABLE:
-        return _BY_GUEST[guest.state]
+        return _leftover(share) or _BY_GUEST[guest.state]
     if settled is None or settled.access != share.verdict:
         return Reason.GRANT
     return settled.reason
+
+
+def _leftover(share: Share) -> Reason | None:
+    """Return where taking back what was given stands; None when nothing of it is left."""
+    settled = share.settlement
+    if settled is None:
+        return None
+    if settled.access is not None:
+        return Reason.REVOCATION
+    return settled.reason if settled.reason.state in (State.WAITING, State.NEEDS_ATTENTION) else None
+
+
+_READY = Guest(key="", state=GuestState.USABLE)
+
+
+def standing(share: Share) -> str | None:
+    """Return under what a tally counts the share: its state if the person were ready, or that it is held."""
+    if share.moved_to or not share.claims:
+        return None
+    return HELD if share.verdict is Reason.APPROVAL else explain(share, _READY).state
 
 
 def wanted_role(shares: list[Share], guest: Guest, place: Destination, *, link: bool) -> Role | None:

@@ -1,12 +1,15 @@
 """A guest: the external person at the destination, the gate in front of the invitation, and the legal moves."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
 from pydantic import AwareDatetime, Field
 
+from shared.domain.addresses import digest
 from shared.domain.identity import Account, Nobody, Resolution, Undecided
-from shared.domain.reasons import Reason
+from shared.domain.mailing import Letter, MailRules
+from shared.domain.reasons import Reason, State
 from shared.domain.value import Value
 
 
@@ -17,6 +20,7 @@ class GuestState(StrEnum):
     HELD = "held"  # pending admin approval
     APPROVED = "approved"  # may be invited, the invitation is not made yet
     INVITED = "invited"  # has not accepted the invitation yet
+    EXPIRED = "expired"  # nobody accepted the invitation in time
     USABLE = "usable"  # can hold permissions
     DENIED = "denied"  # an administrator said no
     BLOCKED = "blocked"  # cannot go on without an administrator; `trouble` says why
@@ -32,13 +36,28 @@ LEGAL_MOVES: dict[GuestState, frozenset[GuestState]] = {
     GuestState.APPROVED: frozenset(
         {GuestState.UNKNOWN, GuestState.INVITED, GuestState.USABLE, GuestState.DENIED, GuestState.BLOCKED}
     ),
-    GuestState.INVITED: frozenset({GuestState.USABLE, GuestState.DENIED, GuestState.BLOCKED}),
-    GuestState.USABLE: frozenset({GuestState.BLOCKED}),
+    GuestState.INVITED: frozenset({GuestState.EXPIRED, GuestState.USABLE, GuestState.DENIED, GuestState.BLOCKED}),
+    GuestState.EXPIRED: frozenset({GuestState.INVITED, GuestState.USABLE, GuestState.DENIED, GuestState.BLOCKED}),
+    GuestState.USABLE: frozenset({GuestState.DENIED, GuestState.BLOCKED}),
     GuestState.DENIED: frozenset({GuestState.UNKNOWN, GuestState.APPROVED, GuestState.INVITED, GuestState.USABLE}),
     GuestState.BLOCKED: frozenset(
         {GuestState.UNKNOWN, GuestState.HELD, GuestState.APPROVED, GuestState.USABLE, GuestState.DENIED}
     ),
 }
+
+
+class View(StrEnum):
+    """Under which heads an administrator finds a person."""
+
+    HELD = "held"  # pending admin approval
+    INVITED = "invited"  # has not accepted the invitation yet
+    GRANTED = "granted"
+    ATTENTION = "needs-attention"
+    IGNORED = "ignored"
+
+
+HELD = "held"
+"""In a tally: shares that wait for an approval of their own."""
 
 
 class IllegalMoveError(ValueError):
@@ -56,13 +75,42 @@ class Approval(Value):
 class Invitation(Value):
     """The guest's invitation. `redeem_url` is the stored token: it holds a ticket and is never logged or shown.
 
-    `started_at` is written before Entra is asked, so that a crash in between is noticed and nobody is mailed twice.
+    `started_at` is written before Entra is asked, so that a crash in between is noticed and nobody is mailed twice;
+    `mailing_since` does the same for a mail of our own, and for every later one. `owed` is the mail that is to leave
+    next. The invitation's life counts from `valid_from`. At `due_at` something is to be
+    done about it: a reminder, or its end.
     """
 
     started_at: AwareDatetime
     id: str | None = None
     redeem_url: str | None = Field(default=None, repr=False)
     invited_at: AwareDatetime | None = None
+    valid_from: AwareDatetime | None = None
+    owed: Letter | None = None
+    mailing_since: AwareDatetime | None = None
+    mailed_at: AwareDatetime | None = None
+    mails: int = 0
+    reminders: int = 0
+    unconfirmed: bool = False
+    due_at: AwareDatetime | None = None
+
+    def renew(self, rules: MailRules, at: datetime) -> Self:
+        """Return the invitation with its life begun anew, as when an administrator sends it again."""
+        return self.model_copy(update={"valid_from": at, "due_at": rules.due(at, self.mailed_at, self.reminders)})
+
+    def mailed(self, rules: MailRules, at: datetime, letter: Letter, *, unconfirmed: bool = False) -> Self:
+        """Return the invitation after a mail left; `unconfirmed` when its answer was lost, so that it may not have."""
+        reminders = self.reminders + (letter is Letter.REMINDER)
+        update: dict[str, object] = {
+            "owed": None,
+            "mailing_since": None,
+            "mailed_at": at,
+            "mails": self.mails + 1,
+            "reminders": reminders,
+            "unconfirmed": unconfirmed,
+            "due_at": rules.due(self.valid_from or at, at, reminders),
+        }
+        return self.model_copy(update=update)
 
 
 class InvitationState(StrEnum):
@@ -84,7 +132,12 @@ LEGAL_INVITATION_MOVES: dict[InvitationState, frozenset[InvitationState]] = {
 
 
 class Guest(Value):
-    """The first row of a partition. `wanting` counts the shares that ask for access."""
+    """The first row of a partition. `wanting` counts the shares that ask for access.
+
+    `tally` counts the shares by the state in which they would stand if the person were ready, so that lists need not
+    read them; those that wait for an approval of their own are counted as `held`. `mail_at` is the time that was
+    reserved for the next mail.
+    """
 
     key: str
     address: str | None = None
@@ -100,6 +153,8 @@ class Guest(Value):
     as_is: bool = False
     wanting: int = 0
     busy_until: AwareDatetime | None = None
+    tally: dict[str, int] = Field(default={})
+    mail_at: AwareDatetime | None = None
 
     @property
     def invitation_state(self) -> InvitationState:
@@ -109,6 +164,29 @@ class Guest(Value):
         if self.account is not None and not self.account.pending:
             return InvitationState.ACCEPTED
         return InvitationState.PENDING if self.invitation.invited_at else InvitationState.STARTED
+
+    @property
+    def version(self) -> str:
+        """What an administrator has seen when they act: it changes whenever somebody decides about the person."""
+        invitation = self.invitation
+        mails = (str(invitation.mails), invitation.owed or "") if invitation else ()
+        approval = (self.approval.by, self.approval.at.isoformat()) if self.approval else ()
+        since = self.since.isoformat() if self.since else ""
+        return digest(self.key, self.state, since, *approval, *mails, str(self.tally.get(HELD, 0)))
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The heads under which the person stands; one of whom nothing is known stands nowhere."""
+        attention = self.tally.get(State.NEEDS_ATTENTION, 0) > 0
+        found = {
+            View.HELD: self.state is GuestState.HELD or self.tally.get(HELD, 0) > 0,
+            View.INVITED: self.state in (GuestState.APPROVED, GuestState.INVITED),
+            View.GRANTED: self.state is GuestState.USABLE
+            and self.tally.get(State.GRANTED, 0) + self.tally.get(State.WAITING, 0) > 0,
+            View.ATTENTION: self.state in (GuestState.BLOCKED, GuestState.EXPIRED) or attention,
+        }
+        views = tuple(view for view, stands in found.items() if stands)
+        return views or ((View.IGNORED,) if self.tally or self.since else ())
 
     def move(self, to: GuestState, at: AwareDatetime, **changes: object) -> Self:
         """Return the guest in another state. Raises IllegalMoveError; staying is always legal."""
@@ -143,7 +221,10 @@ class Guest(Value):
         return self
 
     def refresh(self, account: Account, at: AwareDatetime) -> Self:
-        """Return the guest after Entra told that the account is usable now; a denial stands."""
-        if self.state is GuestState.DENIED:
+        """Return the guest after Entra told that the account is usable now.
+
+        A denial stands, and who accepts after the invitation has expired needs a new approval.
+        """
+        if self.state in (GuestState.DENIED, GuestState.EXPIRED):
             return self.model_copy(update={"account": account, "accepted_at": at})
         return self.move(GuestState.USABLE, at, account=account, accepted_at=at)

@@ -39,10 +39,19 @@ class Invited(Value):
 
 
 class Accepted(Value):
-    """A guest who accepted, as Entra lists it."""
+    """A guest who accepted, as Entra lists it. `address` is that of the account which redeemed the invitation."""
 
     object_id: str
     changed_at: AwareDatetime | None = None
+    address: str | None = None
+
+
+class Listed(Value):
+    """A guest account as Entra's list of all of them shows it."""
+
+    object_id: str
+    enabled: bool = True
+    accepted: Accepted | None = None
 
 
 class Nobody(Value):

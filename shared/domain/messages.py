@@ -21,6 +21,7 @@ class Queue(StrEnum):
     SHARE_EVENTS = "share-events"
     INVITATIONS = "invitations"
     GRANTS = "grants"
+    MOVES = "moves"
 
 
 class DeliveryMessage(Value):
@@ -50,7 +51,14 @@ class GrantMessage(Value):
     slots: int = Field(default=0, ge=0)
 
 
-type Message = DeliveryMessage | ShareEvent | InvitationMessage | GrantMessage
+class MoveMessage(Value):
+    """Bring what one source identity was given to where the account map leads now."""
+
+    connection: str
+    source: str
+
+
+type Message = DeliveryMessage | ShareEvent | InvitationMessage | GrantMessage | MoveMessage
 
 
 class Send(Value):
@@ -58,7 +66,7 @@ class Send(Value):
 
     effect: Literal["send"] = "send"
     queue: Queue
-    body: InvitationMessage | GrantMessage
+    body: InvitationMessage | GrantMessage | MoveMessage
     delay: timedelta = timedelta(0)
 
 

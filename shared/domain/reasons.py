@@ -58,6 +58,8 @@ class Reason(StrEnum):
         "The policy has a cut-off date and the platform does not tell when this was shared.",
     )
     EXCLUDED = "refused/excluded", "The account map excludes this person."
+    PERSON_DENIED = "refused/person-denied", "The person is on the deny list."
+    SHARER_DENIED = "refused/sharer-denied", "Whoever shared it is on the list of those whose shares are not carried."
     DENIED = "refused/denied", "An administrator denied access to this person."
     ADDRESS_MISSING = "refused/address-missing", "The platform does not tell the person's e-mail address."
     ADDRESS_INVALID = "refused/address-invalid", "What the platform gives as the address is not an e-mail address."
@@ -88,6 +90,14 @@ class Reason(StrEnum):
 
     REMOVED_AT_SOURCE = "revoked/removed-at-source", "The share was taken back at the source; nothing of ours is left."
     EXPIRED = "revoked/expired", "The share's expiry date has passed; nothing of ours is left."
+    REVOKED = (
+        "revoked/by-administrator",
+        "An administrator took this share back. It stays so, whatever the source says, until one gives it again.",
+    )
+    MOVED = (
+        "revoked/moved",
+        "The account map leads to another account now: the access was given there and taken back here.",
+    )
 
     NO_ROUTE = "needs-attention/no-route", "No route of the connection says where this path goes. Add a route."
     NAME_NOT_ALLOWED = (
@@ -121,6 +131,27 @@ class Reason(StrEnum):
         "Entra says that an account with this address exists, but it was not found by the address. Map the person.",
     )
     INVITATION_REFUSED = "needs-attention/invitation-refused", "Entra refused the invitation; its answer is kept here."
+    INVITATION_EXPIRED = (
+        "needs-attention/invitation-expired",
+        "Nobody accepted the invitation in time. Reinvite the person, or deny.",
+    )
+    UNDELIVERABLE = (
+        "needs-attention/undeliverable",
+        "No mail can be delivered to this address. Ask the sharer for the right one and map the person to it.",
+    )
+    MAIL_REFUSED = (
+        "needs-attention/mail-refused",
+        "Microsoft 365 did not take the mail. Check the sender mailbox and the permission Mail.Send, then retry.",
+    )
+    WRONG_IDENTITY = (
+        "needs-attention/wrong-identity",
+        "The invitation was accepted with another account than the one invited. Approve if it is the same person; "
+        "otherwise deny, and remove the guest in Entra.",
+    )
+    ACCOUNT_DELETED = (
+        "needs-attention/account-deleted",
+        "The guest's account was deleted at the destination. Retry to invite the person anew, or deny.",
+    )
     PRINCIPAL_NOT_RESOLVED = (
         "needs-attention/principal-not-resolved",
         "SharePoint still does not accept the guest a day after the invitation. Check the site's sharing settings.",

@@ -58,6 +58,9 @@ class Share(Value):
     any order and any number of deliveries end in the same share.
     `verdict` is the outcome of the decision that depends on the source and the policy alone.
     `moved_to` marks a share that was first seen without its item and is now known under another id.
+    `ruling` is a word that stands against whatever the source says: an administrator took the share back, it waits for
+    an approval of its own, or the account map leads elsewhere now. `moved_from` is the partition of the account from
+    which the map leads here, while that one still has what was given to it.
     """
 
     id: str
@@ -69,6 +72,8 @@ class Share(Value):
     settlement: Settlement | None = None
     item_id: str | None = None
     moved_to: str | None = None
+    ruling: Reason | None = None
+    moved_from: str | None = None
 
     @property
     def live_claims(self) -> list[ShareEvent]:

@@ -14,6 +14,10 @@ class LaterError(Exception):
         self.reason, self.after, self.detail = reason, after, detail
 
 
+class UnansweredError(LaterError):
+    """No answer came to something that may have been carried out nevertheless. A repeat may do it twice."""
+
+
 class RefusedError(Exception):
     """The outside refused for good, for a reason that an administrator can act on."""
 

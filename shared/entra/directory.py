@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.identity import Accepted, Account, Invited, UserType
+from shared.domain.addresses import InvalidAddressError, normalise
+from shared.domain.identity import Accepted, Account, Invited, Listed, UserType
+from shared.domain.preflight import Tenant
 from shared.domain.reasons import Reason
 from shared.domain.trouble import LaterError, RefusedError
+from shared.entra import tenant
 from shared.graph.client import Graph
 from shared.graph.errors import INVITING, USERS
 
@@ -17,15 +20,16 @@ _ACCOUNT = [
     *("id", "userType", "externalUserState", "accountEnabled"),
     *("mail", "otherMails", "proxyAddresses", "userPrincipalName"),
 ]
+_GUEST = ["id", "mail", "accountEnabled", "externalUserState", "externalUserStateChangeDateTime"]
 _LARGEST_PAGE = 999
 
 
 class EntraDirectory:
     """Looks for accounts, invites, and notices acceptance."""
 
-    def __init__(self, graph: Graph, redirect_url: str) -> None:
-        """`redirect_url` is where a person lands after accepting."""
-        self._graph, self._redirect_url = graph, redirect_url
+    def __init__(self, graph: Graph, redirect_url: str, client_id: str | None = None) -> None:
+        """`redirect_url` is where a person lands after accepting; `client_id` is ours, for the tenant check."""
+        self._graph, self._redirect_url, self._client_id = graph, redirect_url, client_id
 
     async def find(self, address: str) -> Sequence[Account]:
         """Find all accounts with the (normalised) address: five clauses in one query, of 15 that Graph allows."""
@@ -42,16 +46,18 @@ class EntraDirectory:
         found = {user["id"]: _account(user) async for user in users if _has_address(user, address)}
         return list(found.values())
 
-    async def invite(self, address: str, name: str | None, *, mail: bool) -> Invited:
+    async def invite(self, address: str, name: str | None, *, mail: bool, language: str = "en") -> Invited:
         """Create the invitation; for a pending guest Entra answers with the same guest and a fresh redeem URL.
 
         A message of our own is never sent: Entra drops it when an app invites ("Create invitation").
         """
-        body = {
+        body: dict[str, Any] = {
             "invitedUserEmailAddress": address,
             "inviteRedirectUrl": self._redirect_url,
             "sendInvitationMessage": mail,
         }
+        if mail:
+            body["invitedUserMessageInfo"] = {"messageLanguage": language}
         if name:
             body["invitedUserDisplayName"] = name
         invitation = (await self._graph.post(self._graph.client.invitations, INVITING, body)).body
@@ -75,11 +81,29 @@ class EntraDirectory:
             self._graph.client.users,
             USERS,
             filter=condition,
-            select=["id", "externalUserState", "externalUserStateChangeDateTime"],
+            select=_GUEST,
             top=_LARGEST_PAGE,
         )
         accepted = {user["id"]: _accepted(user) async for user in users if user.get("externalUserState") == "Accepted"}
         return list(accepted.values())
+
+    async def guests(self) -> Sequence[Listed]:
+        """List every guest account, page by page."""
+        users = self._graph.pages(
+            self._graph.client.users, USERS, filter="userType eq 'Guest'", select=_GUEST, top=_LARGEST_PAGE
+        )
+        return [
+            Listed(
+                object_id=user["id"],
+                enabled=user.get("accountEnabled") is not False,
+                accepted=_accepted(user) if user.get("externalUserState") == "Accepted" else None,
+            )
+            async for user in users
+        ]
+
+    async def inspect(self, sender: str | None) -> Tenant:
+        """Read the tenant's settings for the tenant check."""
+        return await tenant.inspect(self._graph, self._client_id, sender)
 
 
 if TYPE_CHECKING:
@@ -114,5 +138,11 @@ def _account(user: Mapping[str, Any]) -> Account:
 
 
 def _accepted(user: Mapping[str, Any]) -> Accepted:
+    """Redemption writes the address of the account that redeemed into `mail`; without one nothing can be compared."""
     changed = user.get("externalUserStateChangeDateTime")
-    return Accepted(object_id=user["id"], changed_at=datetime.fromisoformat(changed) if changed else None)
+    try:
+        address = normalise(user.get("mail") or "")
+    except InvalidAddressError:
+        address = None
+    changed_at = datetime.fromisoformat(changed) if changed else None
+    return Accepted(object_id=user["id"], changed_at=changed_at, address=address)

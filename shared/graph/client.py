@@ -110,6 +110,12 @@ class Graph:
 
         return await self._send(Method.POST, builder, area, body=body)
 
+    async def post_text(self, builder: "BaseRequestBuilder", area: Area, text: str) -> Reply:
+        """Act with a body of plain text, as the mails in MIME format are (in base64)."""
+        from kiota_abstractions.method import Method
+
+        return await self._send(Method.POST, builder, area, text=text)
+
     async def patch(self, builder: "BaseRequestBuilder", area: Area, body: Mapping[str, Any]) -> Reply:
         """Change."""
         from kiota_abstractions.method import Method
@@ -134,6 +140,7 @@ class Graph:
         *,
         query: Mapping[str, object] | None = None,
         body: Mapping[str, Any] | None = None,
+        text: str | None = None,
     ) -> Reply:
         import httpx
         from azure.core.exceptions import AzureError
@@ -146,6 +153,8 @@ class Graph:
         info.headers.try_add("Accept", "application/json")
         if body is not None:
             info.set_stream_content(json.dumps(body).encode(), "application/json")
+        if text is not None:
+            info.set_stream_content(text.encode(), "text/plain")
         # The SDK's own error type loses what is nested in innerError and every body that is not JSON.
         info.add_request_options([ResponseHandlerOption(NativeResponseHandler())])
         try:

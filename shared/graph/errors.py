@@ -14,10 +14,18 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from shared.domain.reasons import Reason
-from shared.domain.trouble import LaterError, RefusedError
+from shared.domain.trouble import LaterError, RefusedError, UnansweredError
 
 _LONGEST_WAIT = timedelta(days=1)  # SharePoint's longest budget is counted per 24 hours.
 _LONGEST_DETAIL = 500
+# httpx before a connection stands, and azure-identity without a token.
+_NEVER_SENT = (
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "ClientAuthenticationError",
+    "CredentialUnavailableError",
+)
 
 
 class NotThereError(LaterError):
@@ -49,7 +57,8 @@ class Area:
 
 
 _BUSY = (
-    Row(LaterError, Reason.GRAPH, status=(429, 503, 504)),  # a 504 on a write may have succeeded: read, then repeat
+    Row(LaterError, Reason.GRAPH, status=(429, 503)),
+    Row(UnansweredError, Reason.GRAPH, status=(504,)),  # a write may have succeeded: read, then repeat
     Row(LaterError, Reason.GRAPH, status=(408, 409, 423)),  # timeout, two writers at once, locked
     Row(LaterError, Reason.GRAPH, codes=("resourcelocked",)),
 )
@@ -70,7 +79,7 @@ _INVITING = (
     Row(RefusedError, Reason.ADDRESS_NOT_INVITABLE, text=r"is a verified domain of this directory"),
     Row(RefusedError, Reason.ADDRESS_NOT_INVITABLE, text=r"invitee is in inviter tenant"),
     Row(RefusedError, Reason.ADDRESS_NOT_INVITABLE, text=r"group email address is not supported"),
-    Row(RefusedError, Reason.ADDRESS_NOT_INVITABLE, text=r"unable to find target address"),  # comes as a 500
+    Row(RefusedError, Reason.UNDELIVERABLE, text=r"unable to find target address"),  # comes as a 500
     Row(RefusedError, Reason.ADDRESS_NOT_INVITABLE, text=r"invalid value.*inviteduseremailaddress"),
     Row(RefusedError, Reason.INVITING_NOT_ALLOWED, text=r"guest invitations not allowed"),
     # Microsoft's protection against abuse; only its support lifts it (Microsoft Q&A 5781008).
@@ -81,6 +90,12 @@ _INVITING = (
     Row(RefusedError, Reason.INVITING_NOT_ALLOWED, status=(403,), hint=True),
     *_USERS,
     Row(RefusedError, Reason.INVITATION_REFUSED, status=(400,)),
+)
+
+_MAILING = (
+    Row(RefusedError, Reason.UNDELIVERABLE, codes=("errorinvalidrecipients",)),
+    Row(LaterError, Reason.GRAPH, codes=("errorexceededmessagelimit", "applicationthrottled", "errorserverbusy")),
+    Row(RefusedError, Reason.MAIL_REFUSED, status=(400, 403, 404), hint=True),
 )
 
 _READING_ITEMS = (Row(NotThereError, Reason.DESTINATION_ITEM, status=(404,)),)
@@ -101,12 +116,17 @@ _SHARING_ITEMS = (
 _ANY = (
     Row(LaterError, Reason.GRAPH, status=(401,), codes=("invalidauthenticationtoken",)),
     Row(RefusedError, Reason.GRAPH_REFUSED, status=(401, 403), hint=True),
-    Row(LaterError, Reason.GRAPH, status=range(500, 600)),
+    Row(UnansweredError, Reason.GRAPH, status=range(500, 600)),
     Row(RefusedError, Reason.GRAPH_REFUSED),
 )
 
 USERS = Area("User.Read.All", _USERS)
 INVITING = Area("User.Invite.All", _INVITING)
+MAILING = Area("Mail.Send", _MAILING)
+POLICIES = Area("Policy.Read.All", ())
+ORGANIZATION = Area("Organization.Read.All", ())
+APPLICATIONS = Area("Application.Read.All", ())
+SHARING_SETTINGS = Area("SharePointTenantSettings.Read.All", ())
 READING_ITEMS = Area("Files.ReadWrite.All", _READING_ITEMS)
 SHARING_ITEMS = Area("Files.ReadWrite.All", _SHARING_ITEMS)
 
@@ -132,8 +152,10 @@ def refusal(area: Area, status: int, headers: Mapping[str, str], body: bytes) ->
 
 
 def unreached(error: Exception) -> LaterError:
-    """Return the error for a call without an answer. A write may have been carried out nevertheless."""
-    return LaterError(Reason.GRAPH, detail=type(error).__name__)
+    """Return the error for a call without an answer. Unless no connection was made, it may have been carried out."""
+    name = type(error).__name__
+    kind = LaterError if name in _NEVER_SENT else UnansweredError
+    return kind(Reason.GRAPH, detail=name)
 
 
 def scrub(text: str) -> str:

@@ -37,6 +37,15 @@ class SharePointSites:
             return found
         return await self._id_at(self._at_path(place))
 
+    async def address(self, drive: str, item_id: str) -> str | None:
+        """Return the item's webUrl; only an https one, because a browser is sent there."""
+        try:
+            item = await self._graph.get(self._item(drive, item_id), READING_ITEMS, select=["webUrl"])
+        except NotThereError:
+            return None
+        address = item.get("webUrl")
+        return address if isinstance(address, str) and address.startswith("https://") else None
+
     async def permissions(self, drive: str, item_id: str, object_id: str) -> Sequence[Permission]:
         """Return all entries; the account is looked up only when an entry names somebody without an object id."""
         listing = self._graph.pages(self._item(drive, item_id).permissions, READING_ITEMS)

@@ -10,7 +10,7 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic import ValidationError
 
 from shared.domain.events import ShareEvent
-from shared.domain.messages import DeliveryMessage, GrantMessage, InvitationMessage, Message
+from shared.domain.messages import DeliveryMessage, GrantMessage, InvitationMessage, Message, MoveMessage
 from shared.storage.rows import faults
 
 MESSAGE_LIMIT = 48 * 1024
@@ -21,6 +21,7 @@ _MODELS: dict[str, type[Message]] = {
     "invitation": InvitationMessage,
     "grant": GrantMessage,
     "delivery": DeliveryMessage,
+    "move": MoveMessage,
 }
 _NAMES = {model: name for name, model in _MODELS.items()}
 _TYPE = re.compile(r"guestpass\.([a-z-]+)\.v([0-9]+)")

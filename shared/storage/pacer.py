@@ -66,9 +66,14 @@ class Budget:
 class TablePacer:
     """Hands out the slots of one budget. The horizon is one row, changed by compare and swap."""
 
-    def __init__(self, table: TableClient, limit: int, period: timedelta, burst: int, clock: "Clock") -> None:
-        """Pace to `limit` calls per `period`, of which `burst` may come at once. Raises ValueError, see Budget."""
-        self._table, self._budget, self._clock = table, Budget(limit, period, burst), clock
+    def __init__(
+        self, table: TableClient, limit: int, period: timedelta, burst: int, clock: "Clock", name: str = "sharing"
+    ) -> None:
+        """Pace to `limit` calls per `period`, of which `burst` may come at once; each `name` is a budget of its own.
+
+        Raises ValueError, see Budget.
+        """
+        self._table, self._budget, self._clock, self._name = table, Budget(limit, period, burst), clock, name
         self._lock = asyncio.Lock()  # calls of one worker do not compete for the row with each other
 
     async def delay(self, calls: int) -> timedelta:
@@ -84,10 +89,10 @@ class TablePacer:
                     continue
 
     async def _reserve(self, calls: int) -> timedelta:
-        row = await find(self._table, "pacer", "sharing")
+        row = await find(self._table, "pacer", self._name)
         now = self._clock.now().astimezone(UTC)
         horizon = datetime.fromisoformat(row["horizon"]) if row is not None else now
         wait, horizon = self._budget.reserve(calls, now, horizon)
-        reserved = {"PartitionKey": "pacer", "RowKey": "sharing", "horizon": horizon.isoformat()}
+        reserved = {"PartitionKey": "pacer", "RowKey": self._name, "horizon": horizon.isoformat()}
         await swap(self._table, reserved, row.metadata["etag"] if row is not None else None)
         return wait

@@ -1,37 +1,45 @@
-"""The smaller tables: worklist, scopes, marks and references."""
+"""The smaller tables: worklist, scopes, marks, references and account maps."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
-from azure.data.tables import UpdateMode
+from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient
 
 from shared.domain.addresses import InvalidAddressError, digest, normalise
 from shared.domain.connections import Destination
 from shared.domain.events import Item, Principal
 from shared.domain.grants import Scope
+from shared.domain.maps import Mapped
 from shared.domain.messages import ListEntry
 from shared.domain.trouble import ConflictError
 from shared.storage.rows import columns, encode, escape, find, newest_first, oldest_first, parse, swap, text_of
 
-_BY_KEY = "account"
-_OLDEST_FIRST = "expiring"
+_BY_KEY = ("account", "search-")
+_OLDEST_FIRST = ("expiring", "inviting")
+_PAGE = 1000  # rows in one answer of Table storage
 _PATH_KEY = 200  # characters of the normalised path that take part in a query: an URL has its limits
 
 
 class TableWorklist:
     """Table `worklist`: PartitionKey is the list's name, RowKey the inverted time and the key.
 
-    A row is known by list, time and key, so it is taken out with the time with which it was put in. Two lists are
-    kept differently: `account` by key alone and in the order of keys, `expiring` oldest first.
+    A row is known by list, time and key, so it is taken out with the time with which it was put in. Some lists are
+    kept differently: `account` and `search-…` by key alone and in the order of keys, `expiring` and `inviting` oldest
+    first.
     """
 
     def __init__(self, table: TableClient) -> None:
         """Keep the lists in this table."""
         self._table = table
 
-    async def put(self, entry: ListEntry) -> None:
-        """Write or take out one row. Nothing happens when a row to take out is gone already."""
+    async def put(self, *entries: ListEntry) -> None:
+        """Take rows out, then write rows. Nothing happens when a row to take out is gone already."""
+        for present in (False, True):
+            await asyncio.gather(*(self._put(entry) for entry in entries if entry.present is present))
+
+    async def _put(self, entry: ListEntry) -> None:
         partition, row_key = escape(entry.list), _list_row_key(entry)
         if not entry.present:
             await self._table.delete_entity(partition, row_key)
@@ -42,16 +50,47 @@ class TableWorklist:
     async def read(self, name: str, *, until: datetime | None = None) -> AsyncIterator[ListEntry]:
         """The rows of a list; with `until` only those whose time has come."""
         query, parameters = "PartitionKey eq @list", {"list": escape(name)}
-        if until is not None and name == _OLDEST_FIRST:
+        if until is not None and name in _OLDEST_FIRST:
             query += " and RowKey lt @until"
             parameters["until"] = f"{oldest_first(until)}."  # "." follows the "-" between time and key
-        elif until is not None and name != _BY_KEY:
+        elif until is not None and not name.startswith(_BY_KEY):
             query += " and RowKey ge @until"
             parameters["until"] = newest_first(until)
         async for row in self._table.query_entities(query, parameters=parameters):
             entry = parse(ListEntry, text_of(row))
             if until is None or entry.at <= until:
                 yield entry
+
+    async def page(self, name: str, limit: int, after: str) -> tuple[Sequence[ListEntry], str | None]:
+        """At most `limit` rows behind a place, and the place to go on from; see the port."""
+        query = "PartitionKey eq @list and RowKey gt @after"
+        rows = await self._first(query, {"list": escape(name), "after": after}, limit + 1)
+        entries = [parse(ListEntry, text_of(row)) for row in rows[:limit]]
+        return entries, rows[limit - 1]["RowKey"] if len(rows) > limit else None
+
+    async def count(self, name: str, limit: int) -> int:
+        """How many rows a list has, counted up to `limit`."""
+        return len(await self._first("PartitionKey eq @list", {"list": escape(name)}, limit, select=["RowKey"]))
+
+    async def starting(self, name: str, beginning: str, limit: int) -> Sequence[ListEntry]:
+        """The first rows of a list kept by key alone whose key begins like that."""
+        low = encode(beginning)
+        query = "PartitionKey eq @list and RowKey ge @low and RowKey lt @high"
+        rows = await self._first(query, {"list": escape(name), "low": low, "high": f"{low}~"}, limit)
+        return [parse(ListEntry, text_of(row)) for row in rows]
+
+    async def _first(
+        self, query: str, parameters: dict[str, str], limit: int, select: list[str] | None = None
+    ) -> list[TableEntity]:
+        """Return the first rows of a query: one request, except where the storage divides an answer."""
+        found: list[TableEntity] = []
+        async for row in self._table.query_entities(
+            query, parameters=parameters, results_per_page=min(limit, _PAGE), select=select
+        ):
+            found.append(row)
+            if len(found) == limit:
+                break
+        return found
 
     async def find(self, name: str, key: str) -> ListEntry | None:
         """One row of a list that is kept by key alone (`account`)."""
@@ -60,9 +99,9 @@ class TableWorklist:
 
 
 def _list_row_key(entry: ListEntry) -> str:
-    if entry.list == _BY_KEY:
+    if entry.list.startswith(_BY_KEY):
         return escape(entry.key)
-    order = oldest_first if entry.list == _OLDEST_FIRST else newest_first
+    order = oldest_first if entry.list in _OLDEST_FIRST else newest_first
     return f"{order(entry.at)}-{escape(entry.key)}"
 
 
@@ -189,3 +228,42 @@ def _who(principal: Principal) -> str:
         return digest("mailbox", normalise(principal.address or ""))
     except InvalidAddressError:
         return digest(principal.kind, principal.source_id or principal.address or "")
+
+
+class TableAccountMaps:
+    """Table `accountmaps`: PartitionKey is the connection, RowKey the source address."""
+
+    def __init__(self, table: TableClient) -> None:
+        """Keep the maps in this table."""
+        self._table = table
+
+    async def find(self, connection: str, source: str) -> Mapped | None:
+        """The entry of one source address, and None when it is not mapped."""
+        row = await find(self._table, escape(connection), escape(source))
+        return _mapped(row) if row is not None else None
+
+    async def read(self, connection: str) -> AsyncIterator[Mapped]:
+        """All entries of a connection, by source address."""
+        async for row in self._table.query_entities(
+            "PartitionKey eq @connection", parameters={"connection": escape(connection)}
+        ):
+            yield _mapped(row)
+
+    async def moving(self) -> AsyncIterator[Mapped]:
+        """The entries whose people are still being moved."""
+        async for row in self._table.query_entities("moving eq true"):
+            yield _mapped(row)
+
+    async def put(self, entry: Mapped) -> None:
+        """Write an entry if it is still at its version (None: if it does not exist). Raises ConflictError."""
+        row = {
+            "PartitionKey": escape(entry.connection),
+            "RowKey": escape(entry.source),
+            "moving": bool(entry.moving_from),
+            **columns(entry.model_dump_json(exclude={"version"})),
+        }
+        await swap(self._table, row, entry.version)
+
+
+def _mapped(row: TableEntity) -> Mapped:
+    return parse(Mapped, text_of(row)).model_copy(update={"version": row.metadata["etag"]})

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import batched
 
-from shared.domain.decision import assess_share, explain, wanted, wanted_role
+from shared.domain.decision import explain, wanted, wanted_role
 from shared.domain.guests import Guest
 from shared.domain.ledger import Book
-from shared.domain.messages import GRANTS_PER_MESSAGE, GrantMessage, Queue, Record, Send
-from shared.domain.reasons import Reason
+from shared.domain.messages import GRANTS_PER_MESSAGE, GrantMessage, MoveMessage, Queue, Record, Send
+from shared.domain.reasons import Reason, State
 from shared.domain.shares import Access, Settlement, Share
 from shared.domain.trouble import LaterError, RefusedError
+from shared.workflows.deciding import decide_again, source_address
 from shared.workflows.places import bring_in_line, lives_on_others, living_on
 from shared.workflows.ports import Ports
 from shared.workflows.transaction import Draft, open_book, transact
@@ -122,12 +123,6 @@ def unfit_grants(book: Book) -> bool:
     )
 
 
-def _assess_again(ports: Ports, share: Share, now: datetime) -> Access | Reason | None:
-    """Decide with today's policy and time; a share whose connection is not configured any more stays as it was."""
-    connection = ports.connections.get(share.connection)
-    return share.verdict if connection is None else assess_share(share, connection, now)
-
-
 async def _begin(ports: Ports, message: GrantMessage) -> list[str] | None:
     """Take the guest for this run: one at a time, so that no grant can overtake a revocation.
 
@@ -144,7 +139,7 @@ async def _begin(ports: Ports, message: GrantMessage) -> list[str] | None:
         chosen.clear()
         began = False
         refreshed = {
-            share.id: share.model_copy(update={"verdict": _assess_again(ports, share, now)})
+            share.id: await decide_again(ports, share, now)
             for share in book.shares.values()
             if share.id in message.shares and not share.moved_to
         }
@@ -189,6 +184,9 @@ async def _finish(work: Work, shares: list[Share], stopped: LaterError | None = 
                 waiting.setdefault(now, []).append(share.id)
             if explain(row, guest) is not explain(share, guest):
                 draft.effects.append(_record(guest.key, row, settlement, explain(row, guest), now))
+            if row.moved_from and explain(row, guest).state is State.GRANTED and (source := source_address(row)):
+                move = MoveMessage(connection=row.connection, source=source)
+                draft.effects.append(Send(queue=Queue.MOVES, body=move))
         draft.shares = rows
         for moment, names in waiting.items():
             slots = work.slots_ahead if moment == now + work.pause else 0

@@ -1,17 +1,20 @@
 """The ports: what the workflows need from outside, as protocols. Adapters and the in-memory ones implement them."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.domain.connections import Connection, Destination
 from shared.domain.events import Item, Principal, ShareEvent
 from shared.domain.grants import Permission, Scope
-from shared.domain.identity import Accepted, Account, Invited
+from shared.domain.identity import Accepted, Account, Invited, Listed
 from shared.domain.ledger import Book, Changes
+from shared.domain.mailing import Mail, MailRules
+from shared.domain.maps import Mapped
 from shared.domain.messages import ListEntry, Message, Queue, Record
 from shared.domain.platforms import Role
+from shared.domain.preflight import Tenant
 
 
 class Ledger(Protocol):
@@ -22,6 +25,10 @@ class Ledger(Protocol):
 
         A partition that does not exist reads as an empty guest.
         """
+        ...
+
+    async def glance(self, key: str, shares: int) -> Book:
+        """Read the guest and at most that many of the shares, in one request."""
         ...
 
     async def commit(self, book: Book, changes: Changes) -> None:
@@ -52,12 +59,24 @@ class History(Protocol):
 class Worklist(Protocol):
     """Table `worklist`: the index that the page and the timers read. Repaired by the reconciler."""
 
-    async def put(self, entry: ListEntry) -> None:
-        """Write or take out one row."""
+    async def put(self, *entries: ListEntry) -> None:
+        """Take rows out, then write rows. Each stands for itself: after a crash some may be done and others not."""
         ...
 
     def read(self, name: str, *, until: datetime | None = None) -> AsyncIterator[ListEntry]:
         """The rows of a list, newest first; with `until` only those whose time has come."""
+        ...
+
+    async def page(self, name: str, limit: int, after: str) -> tuple[Sequence[ListEntry], str | None]:
+        """At most `limit` rows behind the place `after` ("" is the beginning), and the place to go on from, if any."""
+        ...
+
+    async def count(self, name: str, limit: int) -> int:
+        """How many rows a list has, counted up to `limit`, at most 1000."""
+        ...
+
+    async def starting(self, name: str, beginning: str, limit: int) -> Sequence[ListEntry]:
+        """The first rows, at most 1000, of a list kept by key alone whose key begins like that."""
         ...
 
     async def find(self, name: str, key: str) -> ListEntry | None:
@@ -108,6 +127,26 @@ class References(Protocol):
         self, connection: str, reference: str
     ) -> tuple[Sequence[tuple[Principal, Item | None]], datetime | None]:
         """Everybody noted, with the item as last known, and when it ended."""
+        ...
+
+
+class AccountMaps(Protocol):
+    """Table `account_maps`: which source identity is which account at the destination, per connection."""
+
+    async def find(self, connection: str, source: str) -> Mapped | None:
+        """The entry of one source address, and None when it is not mapped."""
+        ...
+
+    def read(self, connection: str) -> AsyncIterator[Mapped]:
+        """All entries of a connection, by source address."""
+        ...
+
+    def moving(self) -> AsyncIterator[Mapped]:
+        """The entries whose people are still being moved."""
+        ...
+
+    async def put(self, entry: Mapped) -> None:
+        """Write an entry; see Mapped.version for what guards it. Raises ConflictError."""
         ...
 
 
@@ -171,12 +210,28 @@ class Directory(Protocol):
         """All accounts that have the address, in any of the places where Entra keeps one."""
         ...
 
-    async def invite(self, address: str, name: str | None, *, mail: bool) -> Invited:
-        """Create the invitation, with Microsoft's stock mail or without one."""
+    async def invite(self, address: str, name: str | None, *, mail: bool, language: str = "en") -> Invited:
+        """Create the invitation, with Microsoft's stock mail in that language or without one."""
         ...
 
     async def accepted_since(self, watermark: datetime | None) -> Sequence[Accepted]:
         """Everybody who accepted since then, in one filtered, selected list; with None everybody who ever did."""
+        ...
+
+    async def guests(self) -> Sequence[Listed]:
+        """Every guest account of the tenant, in one selected list."""
+        ...
+
+    async def inspect(self, sender: str | None) -> Tenant:
+        """The tenant's settings that can make everything fail; what cannot be read is None."""
+        ...
+
+
+class Post(Protocol):
+    """The sender mailbox."""
+
+    async def send(self, mail: Mail) -> None:
+        """Send one mail of our own. May raise LaterError, UnansweredError when it may have left, or RefusedError."""
         ...
 
 
@@ -205,6 +260,10 @@ class Sites(Protocol):
 
     async def link(self, drive: str, item_id: str, object_ids: Sequence[str], role: Role) -> str:
         """Make our link for these people, or let them into ours that exists; return its permission id."""
+        ...
+
+    async def address(self, drive: str, item_id: str) -> str | None:
+        """The item's address in a browser; None when it is not there."""
         ...
 
 
@@ -270,4 +329,9 @@ class Ports:
     sites: Sites
     pacer: Pacer
     clock: Clock
+    account_maps: AccountMaps
+    post: Post
+    postage: Pacer
     timing: Timing = Timing()
+    mail_rules: MailRules = field(default_factory=MailRules)
+    sender: str | None = None

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime
 
 from shared.domain.addresses import digest
-from shared.domain.decision import assess_share, explain
+from shared.domain.decision import explain
 from shared.domain.events import ShareEvent
 from shared.domain.guests import GuestState
-from shared.domain.identity import Accepted
+from shared.domain.identity import Listed
 from shared.domain.ledger import Book
 from shared.domain.messages import (
     GRANTS_PER_MESSAGE,
@@ -18,6 +17,7 @@ from shared.domain.messages import (
     InvitationMessage,
     ListEntry,
     Message,
+    MoveMessage,
     Queue,
     Record,
     Send,
@@ -25,12 +25,14 @@ from shared.domain.messages import (
 from shared.domain.reasons import Reason
 from shared.domain.shares import Settlement, Share, share_id
 from shared.domain.trouble import LaterError
+from shared.workflows.deciding import connection_for, decide_again, source_address
 from shared.workflows.deliveries import record_unreadable
 from shared.workflows.grants import is_due, is_to_be_looked_at, unfit_grants
-from shared.workflows.invitations import accept
+from shared.workflows.invitations import notice_account
+from shared.workflows.maps import find_strays
 from shared.workflows.ports import Ports
 from shared.workflows.shares import look_up, person_of
-from shared.workflows.transaction import Draft, guest_listing, open_book, share_listing, transact
+from shared.workflows.transaction import Draft, guest_listing, open_book, share_listing, tally, transact
 
 log = logging.getLogger("guestpass.reconciliation")
 
@@ -68,7 +70,7 @@ async def _expire(ports: Ports, key: str, name: str) -> bool:
         changed = False
         if share is None:
             return None
-        after = _decide_again(ports, share, now)
+        after = await decide_again(ports, share, now)
         if after == share:
             return None
         changed = True
@@ -85,15 +87,6 @@ async def _expire(ports: Ports, key: str, name: str) -> bool:
     return changed
 
 
-def _decide_again(ports: Ports, share: Share, now: datetime) -> Share:
-    """Return the share by today's policy and time. Without its connection only its expiry date still counts."""
-    connection, access = ports.connections.get(share.connection), share.access
-    if connection is not None:
-        return share.model_copy(update={"verdict": assess_share(share, connection, now)})
-    expired = access is not None and access.expires_at is not None and access.expires_at <= now
-    return share.model_copy(update={"verdict": Reason.EXPIRED}) if expired else share
-
-
 async def _follow_policy(ports: Ports, key: str) -> None:
     """Decide all shares of a guest again, so that a change of policy or routes reaches what is there already.
 
@@ -104,7 +97,7 @@ async def _follow_policy(ports: Ports, key: str) -> None:
     async def step(book: Book) -> Draft | None:
         guest, now = book.guest, ports.clock.now()
         for before in book.shares.values():
-            after = before if before.moved_to or not before.claims else _decide_again(ports, before, now)
+            after = before if before.moved_to or not before.claims else await decide_again(ports, before, now)
             if after == before or before.id in seen:
                 continue
             seen.add(before.id)
@@ -113,7 +106,8 @@ async def _follow_policy(ports: Ports, key: str) -> None:
             if wanting == 0:
                 guest = guest.withdraw(now)
             elif guest.state is GuestState.UNKNOWN and after.access is not None:
-                connection = ports.connections[after.connection]
+                name = source_address(after)
+                connection = await connection_for(ports, after.connection, name) or ports.connections[after.connection]
                 address, _ = person_of(after.live_claims[0], connection)
                 guest = guest.model_copy(update={"address": address, "as_is": connection.as_is})
                 guest = guest.admit(await look_up(ports, guest), None, now)
@@ -133,16 +127,19 @@ async def repair(ports: Ports) -> int:
     """Walk over a part of the ledger and start again whatever stands still; return for how many guests there was work.
 
     The next run goes on where this one ended. Carries out effects that a crash left undone, writes the worklist's rows
-    again, decides again by today's policy, sends again the messages of work that is due, and notices acceptances that
-    every poll missed. All of it may be repeated without harm. A guest whose rows make trouble does not stop the others.
+    again, decides again by today's policy, sends again the messages of work that is due, notices acceptances that every
+    poll missed, and accounts that were blocked or deleted. All of it may be repeated without harm. A guest whose rows
+    make trouble does not stop the others.
     """
     walked, started = 0, 0
-    accepted: dict[str, Accepted] = {}
+    accounts: dict[str, Listed] = {}
+    async for entry in ports.account_maps.moving():
+        await ports.queues.send(Queue.MOVES, MoveMessage(connection=entry.connection, source=entry.source))
     async for key in ports.ledger.keys(await ports.marks.get(_REPAIRED) or ""):
         if walked == 0:
-            accepted = {who.object_id: who for who in await ports.directory.accepted_since(None)}
+            accounts = {who.object_id: who for who in await ports.directory.guests()}
         try:
-            started += await _repair_guest(ports, key, accepted)
+            started += await _repair_guest(ports, key, accounts)
         except Exception as trouble:
             log.error("guest not repaired", extra={"guest": key, "reason": type(trouble).__name__})
         walked += 1
@@ -153,25 +150,36 @@ async def repair(ports: Ports) -> int:
     return started
 
 
-async def _repair_guest(ports: Ports, key: str, accepted: Mapping[str, Accepted]) -> bool:
+async def _repair_guest(ports: Ports, key: str, accounts: Mapping[str, Listed]) -> bool:
     await _follow_policy(ports, key)
-    book, now = await open_book(ports, key, None), ports.clock.now()
+    await notice_account(ports, key, accounts)
+    await find_strays(ports, key)
+    book, now = await _counted_anew(ports, key), ports.clock.now()
     guest = book.guest
-    for share in book.shares.values():
-        for entry in share_listing(share, key).values():
-            await ports.worklist.put(entry)
-    for entry in guest_listing(guest).values():
-        await ports.worklist.put(entry)
-    if guest.state is GuestState.APPROVED:
+    rows = [guest_listing(guest), *(share_listing(share, key) for share in book.shares.values())]
+    await ports.worklist.put(*(entry for entries in rows for entry in entries.values()))
+    owed = guest.state is GuestState.INVITED and guest.invitation and guest.invitation.owed
+    if guest.state is GuestState.APPROVED or owed:
+        if ports.mail_rules.quiet(now) or (guest.mail_at and guest.mail_at > now):
+            return False  # the message for it waits in the queue
         await ports.queues.send(Queue.INVITATIONS, InvitationMessage(guest=key))
         return True
     due = (is_due(share, guest, now) or is_to_be_looked_at(ports, share, now) for share in book.shares.values())
     if any(due) or unfit_grants(book):
         await ports.queues.send(Queue.GRANTS, GrantMessage(guest=key))
         return True
-    if guest.account and guest.account.pending and guest.account.object_id in accepted:
-        return await accept(ports, key, accepted[guest.account.object_id])
     return False
+
+
+async def _counted_anew(ports: Ports, key: str) -> Book:
+    """Return the partition, its tally being that of its shares."""
+
+    async def step(book: Book) -> Draft | None:
+        true = tally(book.shares.values())
+        return None if book.guest.tally == true else Draft(book.guest.model_copy(update={"tally": true}))
+
+    book = await transact(ports, key, None, step)
+    return await open_book(ports, key, None) if book.guest.tally != tally(book.shares.values()) else book
 
 
 async def record_failure(ports: Ports, queue: Queue, message: Message | None, text: str) -> None:
@@ -185,6 +193,8 @@ async def record_failure(ports: Ports, queue: Queue, message: Message | None, te
         case GrantMessage():
             partition = message.guest
             await _fail_grants(ports, message)
+        case MoveMessage():
+            partition = f"connection:{message.connection}"
         case InvitationMessage():
             partition = message.guest
             await _fail_invitation(ports, message)

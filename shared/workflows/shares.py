@@ -9,11 +9,12 @@ from shared.domain.events import ShareEvent
 from shared.domain.guests import Approval, Guest, GuestState
 from shared.domain.identity import Resolution, Undecided, resolve
 from shared.domain.ledger import Book
-from shared.domain.messages import GrantMessage, InvitationMessage, Queue, Record, Send
+from shared.domain.messages import GrantMessage, InvitationMessage, MoveMessage, Queue, Record, Send
 from shared.domain.platforms import RULES
 from shared.domain.reasons import Reason
 from shared.domain.shares import Share, reference_id, share_id
 from shared.domain.trouble import ConflictError, RefusedError, UnreadableError
+from shared.workflows.deciding import connection_for
 from shared.workflows.ports import Ports
 from shared.workflows.transaction import Draft, transact
 
@@ -24,7 +25,7 @@ async def receive_share(ports: Ports, event: ShareEvent) -> None:
     May raise LaterError when Entra has to be asked who the person is. Raises UnreadableError for a connection that is
     not configured any more.
     """
-    connection = ports.connections.get(event.connection)
+    connection = await connection_for(ports, event.connection, event.address)
     if connection is None:
         raise UnreadableError(f"the connection {event.connection!r} is not configured")
     address, key = person_of(event, connection)
@@ -40,13 +41,17 @@ async def receive_share(ports: Ports, event: ShareEvent) -> None:
         changed = {name: share for name, share in shares.items() if share != book.shares.get(name)}
         if not changed:
             return None
-        guest = await _admit(ports, book, changed, event, connection, address, now)
+        guest = await admit(ports, book, changed, event, connection, address, now)
+        guest = _hold(guest, book, changed, connection, now)
         draft = Draft(guest, changed)
         for share in (share for share in changed.values() if share is not None and not share.moved_to):
             reason = explain(share, guest)
             draft.effects.append(_record(key, event, share, reason, now))
             if reason in (Reason.GRANT, Reason.REVOCATION):
                 draft.effects.append(Send(queue=Queue.GRANTS, body=GrantMessage(guest=key, shares=(share.id,))))
+            if share.moved_from and event.address:
+                move = MoveMessage(connection=connection.id, source=event.address)
+                draft.effects.append(Send(queue=Queue.MOVES, body=move))
         if guest.state is GuestState.APPROVED and book.guest.state is not GuestState.APPROVED:
             draft.effects.append(Send(queue=Queue.INVITATIONS, body=InvitationMessage(guest=key)))
         return draft
@@ -85,7 +90,21 @@ def _take_in(book: Book, event: ShareEvent, connection: Connection, now: datetim
     return rows
 
 
-async def _admit(
+def _hold(guest: Guest, book: Book, changed: dict[str, Share | None], connection: Connection, now: datetime) -> Guest:
+    """Hold new shares of a person who is past the gate already, where policy wants each share approved for itself."""
+    if not connection.policy.approve_each_share or guest.state in (GuestState.UNKNOWN, GuestState.HELD):
+        return guest
+    for name, share in changed.items():
+        known = book.shares.get(name)
+        asked = known is not None and known.access is not None
+        if share is None or share.access is None or asked or is_pre_approved(share, connection, now):
+            continue
+        changed[name] = share.model_copy(update={"ruling": Reason.APPROVAL, "verdict": Reason.APPROVAL})
+        guest = guest.model_copy(update={"wanting": guest.wanting - 1})
+    return guest
+
+
+async def admit(
     ports: Ports,
     book: Book,
     changed: dict[str, Share | None],

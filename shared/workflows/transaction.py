@@ -4,21 +4,26 @@ The effects of a commit (history, worklist, messages) are written in the same tr
 partition next carries out what a crash left undone; so does the reconciler.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from shared.domain.addresses import digest
+from shared.domain.addresses import digest, domain_of
+from shared.domain.decision import standing
 from shared.domain.grants import Grant
-from shared.domain.guests import Guest
+from shared.domain.guests import Guest, GuestState
 from shared.domain.ledger import Book, Changes
 from shared.domain.messages import Effect, ListEntry, Outbox, Record, Send
-from shared.domain.reasons import Reason, State
 from shared.domain.shares import Share
+from shared.domain.terms import guest_terms, share_terms
 from shared.domain.trouble import ConflictError
 from shared.workflows.ports import Ports
 
 # Lost races against other workers on one guest before the message goes back to its queue.
 _TRIES = 20
+# The time of rows that stand in no order of time.
+TIMELESS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -46,6 +51,7 @@ async def transact(ports: Ports, key: str, shares: Iterable[str] | None, step: S
         draft = await step(book)
         if draft is None:
             return book
+        draft = replace(draft, guest=_counted(book, draft))
         effects = (*draft.effects, *_listing_effects(book, draft))
         outbox = Outbox(id=digest("outbox", book.version or "new"), effects=effects) if effects else None
         try:
@@ -67,47 +73,85 @@ async def open_book(ports: Ports, key: str, shares: Iterable[str] | None) -> Boo
 
 
 async def _carry_out(ports: Ports, key: str, outbox: Outbox) -> None:
+    """The worklist comes last: a timer that a crash interrupted finds its row there and so the rest of the work."""
     for effect in outbox.effects:
         match effect:
             case Record():
                 await ports.history.append(effect)
-            case ListEntry():
-                await ports.worklist.put(effect)
             case Send():
                 await ports.queues.send(effect.queue, effect.body, delay=effect.delay)
+    await ports.worklist.put(*(effect for effect in outbox.effects if isinstance(effect, ListEntry)))
     await ports.ledger.clear(key, outbox.id)
 
 
 def guest_listing(guest: Guest) -> dict[tuple[str, str], ListEntry]:
-    """Return the worklist rows of a guest: one under its state, one by its account at the destination."""
-    entries: list[ListEntry] = []
-    if guest.since:
-        entries.append(ListEntry(list=guest.state, key=guest.key, at=guest.since, guest=guest.key))
-    if guest.account and guest.since:
-        entries.append(ListEntry(list="account", key=guest.account.object_id, at=guest.since, guest=guest.key))
-    return {(entry.list, entry.key): entry for entry in entries}
+    """Return the worklist rows of a guest.
+
+    One under each head, one under each head within its domain, one by its account at the destination, one under the
+    moment when something is to be done about its invitation, and those by which it is searched.
+    """
+    if guest.since is None and not guest.tally:
+        return {}
+    at = guest.since or TIMELESS
+    domain = domain_of(guest.address) if guest.address else None
+    rows = [(view.value, guest.key, at) for view in guest.views]
+    rows += [(within(view, domain), guest.key, at) for view in guest.views if domain]
+    if guest.account:
+        rows.append(("account", guest.account.object_id, at))
+    if guest.state is GuestState.INVITED and guest.invitation and guest.invitation.due_at:
+        rows.append(("inviting", guest.key, guest.invitation.due_at))
+    rows += [(f"search-{kind}", f"{term}\n{guest.key}", TIMELESS) for kind, term in guest_terms(guest)]
+    return _entries(rows, guest.key)
 
 
 def share_listing(share: Share, guest: str) -> dict[tuple[str, str], ListEntry]:
-    """Return the worklist rows of a share: one under the moment when its access ends, one when it needs attention."""
-    entries: list[ListEntry] = []
+    """Return the worklist rows of a share: one under the moment when its access ends, and those by which its person is
+    searched. The latter stay when the share ends: it remains explainable."""
+    rows = [(f"search-{kind}", f"{term}\n{guest}", TIMELESS) for kind, term in share_terms(share)]
     if share.access is not None and share.access.expires_at is not None:
-        entries.append(ListEntry(list="expiring", key=share.id, at=share.access.expires_at, guest=guest))
-    stuck = share.settlement.reason if share.settlement else share.verdict
-    if isinstance(stuck, Reason) and stuck.state is State.NEEDS_ATTENTION and share.claims:
-        at = max(claim.at for claim in share.claims.values())
-        entries.append(ListEntry(list=State.NEEDS_ATTENTION, key=share.id, at=at, guest=guest))
-    return {(entry.list, entry.key): entry for entry in entries}
+        rows.append(("expiring", share.id, share.access.expires_at))
+    return _entries(rows, guest)
+
+
+def within(view: str, domain: str) -> str:
+    """Return the name of the list that holds a view's people of one domain."""
+    return f"{view}@{domain}"
+
+
+def _entries(rows: Iterable[tuple[str, str, datetime]], guest: str) -> dict[tuple[str, str], ListEntry]:
+    return {(name, key): ListEntry(list=name, key=key, at=at, guest=guest) for name, key, at in rows}
+
+
+def tally(shares: Iterable[Share]) -> dict[str, int]:
+    """Count shares by where they would stand if the person were ready."""
+    return dict(Counter(place for share in shares if (place := standing(share)) is not None))
+
+
+def _counted(book: Book, draft: Draft) -> Guest:
+    """Return the draft's guest with its tally brought up to the shares that change."""
+    before = [book.shares[name] for name in draft.shares if name in book.shares]
+    after = [share for share in draft.shares.values() if share is not None]
+    count = Counter(draft.guest.tally)
+    count.update(tally(after))
+    count.subtract(tally(before))
+    return draft.guest.model_copy(update={"tally": {place: n for place, n in sorted(count.items()) if n > 0}})
 
 
 def _listing_effects(book: Book, draft: Draft) -> list[Effect]:
-    """Return what changes in the worklist between what was read and what will be committed."""
+    """Return what changes in the worklist between what was read and what will be committed.
+
+    A share's search rows are never taken out: other shares of the person may have the same.
+    """
     before, after = guest_listing(book.guest), guest_listing(draft.guest)
     for ident, share in draft.shares.items():
         if ident in book.shares:
             before |= share_listing(book.shares[ident], book.guest.key)
         if share is not None:
             after |= share_listing(share, draft.guest.key)
-    gone = [entry.model_copy(update={"present": False}) for name, entry in before.items() if after.get(name) != entry]
+    gone = [
+        entry.model_copy(update={"present": False})
+        for name, entry in before.items()
+        if after.get(name) != entry and not entry.list.startswith("search-")
+    ]
     new = [entry for name, entry in after.items() if before.get(name) != entry]
     return [*gone, *new]

@@ -75,7 +75,7 @@ def test_only_legal_moves_are_made(here: GuestState, there: GuestState) -> None:
 
 def test_nobody_is_usable_without_leaving_the_gate_and_a_usable_guest_is_never_invited_again() -> None:
     assert GuestState.INVITED not in LEGAL_MOVES[GuestState.HELD]
-    assert LEGAL_MOVES[GuestState.USABLE] == {GuestState.BLOCKED}
+    assert LEGAL_MOVES[GuestState.USABLE] == {GuestState.BLOCKED, GuestState.DENIED}
 
 
 @pytest.mark.parametrize("state", [GuestState.HELD, GuestState.APPROVED, GuestState.BLOCKED])

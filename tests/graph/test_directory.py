@@ -111,13 +111,14 @@ async def test_what_the_directory_returns_too_much_is_left_out_and_pages_are_fol
 
 @pytest.mark.parametrize("mail", [True, False])
 async def test_an_invitation_is_made(directory: EntraDirectory, tenant: Tenant, mail: bool) -> None:
-    invited = await directory.invite("ann@fabrikam.com", "Ann Lee", mail=mail)
+    invited = await directory.invite("ann@fabrikam.com", "Ann Lee", mail=mail, language="de")
     (exchange,) = await tenant.exchanges("POST")
     assert exchange["requestBody"] == {
         "invitedUserEmailAddress": "ann@fabrikam.com",
         "invitedUserDisplayName": "Ann Lee",
         "inviteRedirectUrl": "https://contoso.sharepoint.com/sites/welcome",
         "sendInvitationMessage": mail,
+        **({"invitedUserMessageInfo": {"messageLanguage": "de"}} if mail else {}),
     }
     state = await tenant.read("state")
     assert state["invitations"][0]["id"] == invited.invitation_id
@@ -148,7 +149,7 @@ async def test_a_pending_guest_invited_again_is_the_same_guest(directory: EntraD
         ({"crossTenantBlockedDomains": ["fabrikam.com"]}, "ann@fabrikam.com", Reason.DOMAIN_BLOCKED),
         ({"allowInvitesFrom": "none"}, "ann@fabrikam.com", Reason.INVITING_NOT_ALLOWED),
         ({"groupAddresses": ["all@fabrikam.com"]}, "all@fabrikam.com", Reason.ADDRESS_NOT_INVITABLE),
-        ({"unreachableAddresses": ["ann@fabrikam.com"]}, "ann@fabrikam.com", Reason.ADDRESS_NOT_INVITABLE),
+        ({"unreachableAddresses": ["ann@fabrikam.com"]}, "ann@fabrikam.com", Reason.UNDELIVERABLE),
         ({}, "a+b@fabrikam.com", Reason.ADDRESS_NOT_INVITABLE),
         ({}, "nobody@contoso.com", Reason.ADDRESS_NOT_INVITABLE),
         ({}, "member@contoso.com", Reason.EXISTING_ACCOUNT),
@@ -213,8 +214,33 @@ async def test_acceptance_is_listed_from_the_watermark_on(directory: EntraDirect
     assert every["$filter"] == ["externalUserState eq 'Accepted'"]
     stamp = (first.changed_at + timedelta(minutes=10)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert query["$filter"] == [f"externalUserStateChangeDateTime ge {stamp}"]
-    assert query["$select"] == ["id,externalUserState,externalUserStateChangeDateTime"]
+    assert query["$select"] == ["id,mail,accountEnabled,externalUserState,externalUserStateChangeDateTime"]
     assert query["$top"] == ["999"]
+
+
+async def test_the_account_that_accepted_is_told(directory: EntraDirectory, tenant: Tenant) -> None:
+    for mail in ("ann@fabrikam.com", "bob@fabrikam.com"):
+        await directory.invite(mail, None, mail=False)
+    await tenant.control("accept", mail="ann@fabrikam.com")
+    await tenant.control("accept", mail="bob@fabrikam.com", account="Robert@Home.example")
+    accepted = await directory.accepted_since(None)
+    assert [who.address for who in accepted] == ["ann@fabrikam.com", "robert@home.example"]
+
+
+async def test_every_guest_is_listed_as_it_stands(directory: EntraDirectory, tenant: Tenant) -> None:
+    users = [
+        guest("ann@fabrikam.com"),
+        guest("bob@fabrikam.com", accountEnabled=False),
+        guest("carl@fabrikam.com", externalUserState="PendingAcceptance"),
+        {"mail": "member@contoso.com", "userType": "Member"},
+    ]
+    await tenant.control("seed", users=users)
+    listed = {one.object_id: (one.enabled, one.accepted is not None) for one in await directory.guests()}
+    assert listed == {
+        "id-of-ann@fabrikam.com": (True, True),
+        "id-of-bob@fabrikam.com": (False, True),
+        "id-of-carl@fabrikam.com": (True, False),
+    }
 
 
 async def test_a_watermark_is_sent_in_utc_and_states_that_are_not_accepted_are_left_out() -> None:

@@ -72,7 +72,7 @@ INVITATIONS = [
     (400, "Guest invitations not allowed for your company. Contact your administrator.", Reason.INVITING_NOT_ALLOWED),
     (400, "The tenant's invitations are blocked: suspicious behaviour.", Reason.INVITING_NOT_ALLOWED),
     (403, "Insufficient privileges to complete the operation.", Reason.INVITING_NOT_ALLOWED),
-    (500, "Unable to find target address", Reason.ADDRESS_NOT_INVITABLE),
+    (500, "Unable to find target address", Reason.UNDELIVERABLE),
     (
         400,
         "Invalid value specified for property 'invitedUserEmailAddress' of resource 'Invitation'.",

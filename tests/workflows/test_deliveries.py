@@ -254,6 +254,8 @@ async def test_the_explanation_holds_no_token(box: str) -> None:
     world = BoxWorld(box)
     await world.deliver("COLLABORATION.ACCEPTED", LIVE, 1)
     await world.drain()
-    told = json.dumps(await explain_guest(world.ports, guest_key(WHO)))
+    person = await explain_guest(world.ports, guest_key(WHO))
+    assert person is not None
+    told = person.model_dump_json()
     assert "has not accepted the invitation yet" in told
     assert "https://redeem" not in told

@@ -45,7 +45,7 @@ async def test_an_invitation_that_could_not_be_made_needs_attention_and_can_be_s
     world.queues.waiting.clear()
     await record_failure(world.ports, Queue.INVITATIONS, InvitationMessage(guest=KEY), "text")
     assert await reasons(world) == [Reason.PROCESSING_FAILED]
-    assert await retry(world.ports, KEY, "admin") is GuestState.APPROVED
+    assert (await retry(world.ports, KEY, "admin")).state is GuestState.APPROVED
     await world.drain()
     assert await reasons(world) == [Reason.ACCEPTANCE]
     assert world.tenant.mails == [GUEST]

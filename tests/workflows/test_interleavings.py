@@ -85,7 +85,10 @@ class Watched:
             yield answer
 
 
-_PORTS = ("ledger", "history", "worklist", "scopes", "marks", "references", "queues", "directory", "sites", "pacer")
+_PORTS = (
+    *("ledger", "history", "worklist", "scopes", "marks", "references", "queues", "directory", "sites", "pacer"),
+    *("account_maps", "post", "postage"),
+)
 
 
 def _as_seen_by(world: World, worker: Worker) -> World:

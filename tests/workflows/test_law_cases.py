@@ -109,8 +109,8 @@ async def test_an_invitation_whose_answer_could_not_be_kept_is_not_mailed_again(
     await world.handle(event("e1", 1, preapproved=True))
     kept = world.tenant.invite
 
-    async def lose(address: str, name: str | None, *, mail: bool) -> object:
-        await kept(address, name, mail=mail)
+    async def lose(address: str, name: str | None, *, mail: bool, language: str) -> object:
+        await kept(address, name, mail=mail, language=language)
         raise LaterError(Reason.GRAPH)
 
     world.tenant.invite = lose  # type: ignore[method-assign,assignment]

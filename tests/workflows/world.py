@@ -9,19 +9,23 @@ from datetime import UTC, datetime, timedelta
 from shared.domain.connections import Connection, Destination, Route
 from shared.domain.events import Change, Item, Principal, ShareEvent, Sharer
 from shared.domain.grants import Permission
-from shared.domain.identity import Accepted, Account, Invited, UserType
-from shared.domain.messages import DeliveryMessage, GrantMessage, InvitationMessage, Message, Queue
+from shared.domain.identity import Accepted, Account, Invited, Listed, UserType
+from shared.domain.mailing import Mail, MailRules
+from shared.domain.messages import DeliveryMessage, GrantMessage, InvitationMessage, Message, MoveMessage, Queue
 from shared.domain.platforms import ItemKind, Platform, Role
+from shared.domain.preflight import Tenant as TenantSettings
 from shared.domain.trouble import PASSING_TROUBLE
 from shared.workflows.approvals import approve, deny
 from shared.workflows.deliveries import read_delivery
 from shared.workflows.grants import settle_access
-from shared.workflows.invitations import invite_guest, poll_acceptance
+from shared.workflows.invitations import follow_up, poll_acceptance, work_on_invitation
+from shared.workflows.maps import move_shares
 from shared.workflows.ports import Ports, Timing
 from shared.workflows.reconciliation import expire_shares, put_off, repair
 from shared.workflows.shares import receive_share
 from tests.memory import (
     Hook,
+    MemoryAccountMaps,
     MemoryBodies,
     MemoryClock,
     MemoryHistory,
@@ -105,6 +109,8 @@ class Tenant:
         self.users: dict[str, Account] = {}
         self.accepted: dict[str, datetime] = {}
         self.mails: list[str] = []
+        self.letters: list[Mail] = []
+        self.settings = TenantSettings()
         self.invitations: list[str] = []
         self.own: dict[str, dict[str, Role]] = {"/": {}}  # items with permissions of their own
         self.too_early = 0
@@ -131,7 +137,7 @@ class Tenant:
         await self.step("directory.find")
         return [self.users[address]] if address in self.users else []
 
-    async def invite(self, address: str, name: str | None, *, mail: bool) -> Invited:
+    async def invite(self, address: str, name: str | None, *, mail: bool, language: str = "en") -> Invited:
         """Port: invite; a pending guest is found again."""
         await self.step("directory.invite")
         if address not in self.users:
@@ -149,6 +155,33 @@ class Tenant:
             for who, at in self.accepted.items()
             if watermark is None or at >= watermark
         ]
+
+    async def guests(self) -> Sequence[Listed]:
+        """Port: all guest accounts."""
+        await self.step("directory.guests")
+        return [
+            Listed(
+                object_id=user.object_id,
+                enabled=user.enabled,
+                accepted=Accepted(object_id=user.object_id) if user.object_id in self.accepted else None,
+            )
+            for user in self.users.values()
+            if user.user_type is UserType.GUEST
+        ]
+
+    async def inspect(self, sender: str | None) -> TenantSettings:
+        """Port: the tenant's settings."""
+        return self.settings
+
+    async def send(self, mail: Mail) -> None:
+        """Port: the sender mailbox."""
+        await self.step("post.send")
+        self.letters.append(mail)
+        self.mails.append(mail.to)
+
+    async def address(self, drive: str, item_id: str) -> str | None:
+        """Port: the item's address in a browser."""
+        return f"https://contoso.sharepoint.com{_path(item_id)}"
 
     async def resolve(self, place: Destination, known_id: str | None) -> str | None:
         """Port: the item's id."""
@@ -195,8 +228,13 @@ def _path(item_id: str) -> str:
 class World:
     """The ports in memory, the tenant, and a host that delivers messages one by one."""
 
-    def __init__(self, step: Hook = carry_on, calls: int = 300) -> None:
-        """Begin with an empty ledger; `step` is awaited before every effect; `calls` are allowed per 5 minutes."""
+    def __init__(
+        self, step: Hook = carry_on, calls: int = 300, rules: MailRules | None = None, mails: int = 150
+    ) -> None:
+        """Begin with an empty ledger; `step` is awaited before every effect.
+
+        `calls` are allowed per 5 minutes, `mails` an hour.
+        """
         self.clock = MemoryClock(START + timedelta(days=1))
         self.tenant = Tenant(self.clock, step)
         self.queues = MemoryQueues(self.clock, step)
@@ -217,6 +255,11 @@ class World:
             sites=self.tenant,
             pacer=MemoryPacer(calls, timedelta(minutes=5), self.clock, step),
             clock=self.clock,
+            account_maps=MemoryAccountMaps(step),
+            post=self.tenant,
+            postage=MemoryPacer(mails, timedelta(hours=1), self.clock, step),
+            mail_rules=rules or MailRules(reminders=0, lifetime=timedelta(days=3650)),
+            sender="invitations@home.example",
             timing=Timing(),
         )
 
@@ -230,10 +273,13 @@ class World:
                     await receive_share(ports, message)
                 case InvitationMessage():
                     queue = Queue.INVITATIONS
-                    await invite_guest(ports, message.guest)
+                    await work_on_invitation(ports, message.guest)
                 case GrantMessage():
                     queue = Queue.GRANTS
                     await settle_access(ports, message)
+                case MoveMessage():
+                    queue = Queue.MOVES
+                    await move_shares(ports, message)
                 case DeliveryMessage():
                     queue = Queue.DELIVERIES
                     await read_delivery(ports, message)
@@ -262,6 +308,7 @@ class World:
         await self.drain()
         await poll_acceptance(self.ports)
         await expire_shares(self.ports)
+        await follow_up(self.ports)
         await self.drain()
 
     async def repair(self) -> None:
