@@ -117,7 +117,7 @@ async def act_on_access_requests(req: func.HttpRequest) -> func.HttpResponse:
             done = await bulk.act_on_people(ports, asked.action, people, who.name, asked.reason)
         if not wants_page(req):
             return document(done)
-        headers = {} if done.next else {"HX-Trigger": "people-changed"}
+        headers = {} if done.next else {"HX-Trigger-After-Swap": "people-changed"}
         return page("results.html", headers=headers, done=done, asked=asked)
 
     return await guarded(req, work, changes=True)
@@ -151,7 +151,7 @@ async def act_on_access_request(req: func.HttpRequest) -> func.HttpResponse:
         guest = await _act(ports, name, key, who.name, asked, _version(req))
         if not wants_page(req):
             return document(review.view_of(guest), ETag=etag(guest.version))
-        return page("done.html", headers={"HX-Trigger": "people-changed"}, standing=bulk.name_of(guest))
+        return page("done.html", headers={"HX-Trigger-After-Swap": "people-changed"}, standing=bulk.name_of(guest))
 
     return await guarded(req, work, changes=True)
 

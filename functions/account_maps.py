@@ -124,7 +124,7 @@ async def change_account_maps(req: func.HttpRequest) -> func.HttpResponse:
         plan = PlanView(changes=views, confirm=confirm, done=asked.confirm is not None)
         if not wants_page(req):
             return document(plan)
-        headers = {"HX-Trigger": "maps-changed"} if plan.done else {}
+        headers = {"HX-Trigger-After-Swap": "maps-changed"} if plan.done else {}
         return page("plan.html", headers=headers, plan=plan, csv=asked.csv, looked_at=_LOOKED_AT)
 
     return await guarded(req, work, changes=True)

@@ -13,11 +13,18 @@ document.addEventListener("click", (event) => {
   if (event.target.matches("[data-close]")) document.getElementById("notice").replaceChildren();
 });
 
+function say(sentence) {
+  const text = document.createElement("p");
+  text.textContent = sentence;
+  document.getElementById("notice").replaceChildren(text);
+}
+
 function isBusy(place) {
   const at = document.activeElement;
   return (
     (at && at !== document.body && place.contains(at)) ||
-    place.querySelector("input:checked, details[open], input[name=reason]:not(:placeholder-shown)") !== null
+    place.querySelector("input:checked, details[open]") !== null ||
+    [...place.querySelectorAll("input[name=reason]")].some((field) => field.value !== "")
   );
 }
 
@@ -30,7 +37,19 @@ document.addEventListener("htmx:confirm", (event) => {
   }
   const button = event.detail.triggeringEvent && event.detail.triggeringEvent.submitter;
   const form = event.detail.elt;
-  if (form.id !== "people" || !button) return;
+  if (!button || !["people", "act"].includes(form.id)) return;
+  const reason = form.querySelector("[name=reason]");
+  if (["deny", "revoke"].includes(button.value) && !reason.value.trim()) {
+    event.preventDefault();
+    say("A reason is needed; it stands in the history.");
+    reason.focus();
+    return;
+  }
+  if (form.id === "people" && !form.querySelector("input.pick:checked, #scope:checked")) {
+    event.preventDefault();
+    say("Nobody is selected.");
+    return;
+  }
   const all = form.querySelector("#scope");
   if (!(all && all.checked) && button.value !== "revoke") return;
   const many = all && all.checked ? "everybody in this list" : "the selected people";
@@ -44,8 +63,4 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (event.detail.elt !== board()) notice.replaceChildren();
 });
 
-document.addEventListener("htmx:sendError", () => {
-  const text = document.createElement("p");
-  text.textContent = "The server cannot be reached.";
-  document.getElementById("notice").replaceChildren(text);
-});
+document.addEventListener("htmx:sendError", () => say("The server cannot be reached."));
