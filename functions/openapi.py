@@ -137,7 +137,7 @@ def _list() -> dict[str, Any]:
         _query("q", "Beginning of a term that is looked for", type="string", minLength=1, maxLength=200),
         _query("in", "What the term is; default: anything", type="string", enum=[kind.value for kind in Kind]),
         _query("limit", "People in the answer", type="integer", minimum=1, maximum=200, default=50),
-        _query("after", "What the answer before gave as next", type="string", maxLength=1024),
+        _query("after", "What the answer before gave as next", type="string", maxLength=1024, pattern="^[ -~]+$"),
     ]
     return _operation("listPeople", "List or search people.", PeopleView, (400,), parameters)
 

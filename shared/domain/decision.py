@@ -101,20 +101,23 @@ def assess_share(share: Share, connection: Connection, now: datetime) -> Access 
 _HOPE = [State.REVOKED, State.IGNORED, State.REFUSED, State.NEEDS_ATTENTION, State.WAITING]
 
 
-def is_pre_approved(share: Share, connection: Connection, now: datetime) -> bool:
-    """Tell whether the gate is open for this share (step 10): by its sharer's right, its domain or its connection.
+def pre_approval(share: Share, connection: Connection, now: datetime) -> str | None:
+    """Return what opens the gate for this share (step 10): its sharer's right, or the policy for its domain or its
+    connection; None when an administrator has to approve.
 
     Only a claim that gives something counts: one with a refused role does not open the gate for the others.
     """
     policy = connection.policy
-    return any(
-        policy.pre_approved
-        or claim.sharer.may_invite
-        or _is_listed(claim.sharer.address, policy.pre_approved_sharers)
-        or domain_of(claim.address or "") in policy.pre_approved_domains
-        for claim in share.live_claims
-        if isinstance(assess(claim, share.item, connection, now), Access)
-    )
+    for claim in share.live_claims:
+        if not isinstance(assess(claim, share.item, connection, now), Access):
+            continue
+        if claim.sharer.may_invite or _is_listed(claim.sharer.address, policy.pre_approved_sharers):
+            return f"sharer {claim.sharer.address or claim.sharer.source_id or 'unknown'}"
+        if domain_of(claim.address or "") in policy.pre_approved_domains:
+            return f"policy of {connection.id} for {domain_of(claim.address or '')}"
+        if policy.pre_approved:
+            return f"policy of {connection.id}"
+    return None
 
 
 def _is_listed(address: str | None, addresses: tuple[str, ...]) -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from shared.domain.addresses import guest_key
 from shared.domain.connections import Connection
-from shared.domain.decision import assess_share, explain, is_pre_approved
+from shared.domain.decision import assess_share, explain, pre_approval
 from shared.domain.events import ShareEvent
 from shared.domain.guests import Approval, Guest, GuestState
 from shared.domain.identity import Resolution, Undecided, resolve
@@ -97,7 +97,7 @@ def _hold(guest: Guest, book: Book, changed: dict[str, Share | None], connection
     for name, share in changed.items():
         known = book.shares.get(name)
         asked = known is not None and known.access is not None
-        if share is None or share.access is None or asked or is_pre_approved(share, connection, now):
+        if share is None or share.access is None or asked or pre_approval(share, connection, now):
             continue
         changed[name] = share.model_copy(update={"ruling": Reason.APPROVAL, "verdict": Reason.APPROVAL})
         guest = guest.model_copy(update={"wanting": guest.wanting - 1})
@@ -128,13 +128,9 @@ async def admit(
         return guest.withdraw(now)
     approval = next(
         (
-            Approval(
-                by=f"sharer {share.sharer.address or share.sharer.source_id or 'unknown'}",
-                at=now,
-                by_administrator=False,
-            )
+            Approval(by=by, at=now, by_administrator=False)
             for share in asking
-            if is_pre_approved(share, connection, now)
+            if (by := pre_approval(share, connection, now)) is not None
         ),
         None,
     )

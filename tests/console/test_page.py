@@ -91,7 +91,6 @@ async def test_two_are_selected_and_denied_with_a_reason(page: Page, stage: Stag
     assert (entry["by"], entry["detail"]) == ("demo administrator", "<script>alert('denied')</script>")
 
 
-
 async def test_a_mail_is_sent_again_and_keeps_its_link(page: Page, stage: Stage) -> None:
     who = "again@one.example"
     await stage.share(who)
@@ -172,8 +171,9 @@ async def test_the_person_s_page_explains(page: Page, stage: Stage) -> None:
     alpha = page.locator("li.share", has=page.get_by_role("heading", name="/Alpha"))
     for said in ("securisync: View", "view (exact)", "The person has this role on the item, given and read back."):
         await expect(alpha).to_contain_text(said)
-    await expect(alpha.get_by_role("link", name="/SecuriSync/Alpha")).to_have_attribute("href", "/api/access-requests/"
-        f"{(await stage.person(who))['guest']}/shares/{await alpha_id(stage, who)}")
+    await expect(alpha.get_by_role("link", name="/SecuriSync/Alpha")).to_have_attribute(
+        "href", f"/api/access-requests/{(await stage.person(who))['guest']}/shares/{await alpha_id(stage, who)}"
+    )
     nowhere = page.locator("li.share", has=page.get_by_role("heading", name="/Nowhere/Here"))
     await expect(nowhere).to_contain_text("The role at the source is not one we know")
     timeline = page.locator("ol.timeline")
@@ -232,7 +232,9 @@ async def test_a_map_is_imported_after_a_look_and_a_bad_file_is_refused_whole(
     await stage.accept(old)
     await page.goto(f"{stage.world.host_url}/api/account-maps")
     bad = tmp_path / "bad.csv"
-    bad.write_text(f"connection,source,destination\nsecurisync,{old},{new}\nsecurisync,no address,x@y.example\nboxx,a@b.example,c@d.example\n")
+    bad.write_text(
+        f"connection,source,destination\nsecurisync,{old},{new}\nsecurisync,no address,x@y.example\nboxx,a@b.example,c@d.example\n"
+    )
     await page.get_by_label("File with the columns").set_input_files(bad)
     await page.get_by_role("button", name="Look at the changes").click()
     await expect(page.locator("#results")).to_contain_text("The file has 2 faults; nothing of it was taken over.")
@@ -270,7 +272,9 @@ async def test_a_map_is_imported_after_a_look_and_a_bad_file_is_refused_whole(
 
 async def test_names_from_outside_do_nothing(page: Page, stage: Stage) -> None:
     who = "o'<script>alert(1)</script>@evil.example"
-    await stage.share("plain@evil.example", item="/<script>alert(1)</script>", sharer="<img src=x onerror=alert(2)>@x.y")
+    await stage.share(
+        "plain@evil.example", item="/<script>alert(1)</script>", sharer="<img src=x onerror=alert(2)>@x.y"
+    )
     await stage.share(who, item="/Alpha")
     for address in (f"{stage.url}?view={view}" for view in ("held", "needs-attention", "ignored")):
         await page.goto(address)
@@ -360,7 +364,9 @@ async def test_the_tenant_check_says_what_would_fail_and_where_to_change_it(page
     await page.goto(f"{stage.world.host_url}/api/tenant-check")
     await expect(page.locator(".badge.failing")).to_have_count(0)
     await expect(page.get_by_text(f"Mails leave from {SENDER}.")).to_be_visible()
-    await settings(allowInvitesFrom="none", sharingCapability="disabled", appPermissions=["User.Read.All", "Application.Read.All"])
+    await settings(
+        allowInvitesFrom="none", sharingCapability="disabled", appPermissions=["User.Read.All", "Application.Read.All"]
+    )
     try:
         await page.get_by_role("link", name="Check again").click()
         await expect(page.get_by_text("Who may invite guests")).to_be_visible()
@@ -374,7 +380,9 @@ async def test_the_tenant_check_says_what_would_fail_and_where_to_change_it(page
         await expect(page.get_by_text("Inviting is off or for administrators only")).to_be_visible()
         await expect(page.get_by_text("Sharing outside the organisation is off")).to_be_visible()
     finally:
-        await settings(allowInvitesFrom="everyone", sharingCapability="externalUserAndGuestSharing", appPermissions=PERMISSIONS)
+        await settings(
+            allowInvitesFrom="everyone", sharingCapability="externalUserAndGuestSharing", appPermissions=PERMISSIONS
+        )
 
 
 PERMISSIONS = [

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.connections import Connection, Destination, Policy, Route
-from shared.domain.decision import assess, assess_share, explain, is_pre_approved, wanted, wanted_role
+from shared.domain.decision import assess, assess_share, explain, pre_approval, wanted, wanted_role
 from shared.domain.events import Change, Item, Principal, PrincipalKind, ShareEvent, Sharer
 from shared.domain.guests import Guest, GuestState
 from shared.domain.platforms import Fidelity, ItemKind, Platform, Role
@@ -160,13 +160,13 @@ def test_who_may_invite() -> None:
         return Share(id="s", connection="source").fold(share_event(sharer=Sharer.model_validate(sharer)))
 
     listed = connection(policy={"pre_approved_sharers": ("boss@home.example",)})
-    assert is_pre_approved(shared_by(may_invite=True), connection(), NOW)
-    assert is_pre_approved(shared_by(address="Boss@Home.example"), listed, NOW)
-    assert not is_pre_approved(shared_by(address="boss@home.example"), connection(), NOW)
-    assert not is_pre_approved(shared_by(address="someone@home.example", may_invite=False), listed, NOW)
-    assert not is_pre_approved(shared_by(address="boss@home.example, x"), listed, NOW)
+    assert pre_approval(shared_by(may_invite=True), connection(), NOW)
+    assert pre_approval(shared_by(address="Boss@Home.example"), listed, NOW)
+    assert not pre_approval(shared_by(address="boss@home.example"), connection(), NOW)
+    assert not pre_approval(shared_by(address="someone@home.example", may_invite=False), listed, NOW)
+    assert not pre_approval(shared_by(address="boss@home.example, x"), listed, NOW)
     refused = Share(id="s", connection="source").fold(share_event(role="?", sharer=Sharer(may_invite=True)))
-    assert not is_pre_approved(refused, connection(), NOW)
+    assert not pre_approval(refused, connection(), NOW)
 
 
 ACCESS = Access(role=Role.READ, fidelity=Fidelity.EXACT, destination=Destination(drive="d", path="/a"))
