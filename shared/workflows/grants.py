@@ -100,6 +100,8 @@ def is_due(share: Share, guest: Guest, now: datetime) -> bool:
     if explain(share, guest) in (Reason.GRANT, Reason.REVOCATION):
         return True
     settled = share.settlement
+    if settled is not None and settled.access is not None and wanted(share, guest) is None:
+        return True  # the person may have it no more, whatever keeps them from being ready
     return (
         settled is not None
         and settled.retry_at is not None

@@ -409,7 +409,8 @@ async def _lose(ports: Ports, key: str, account: Account, reason: Reason) -> boo
         changes: dict[str, object] = {"account": account.model_copy(update={"enabled": False})}
         if reason is Reason.ACCOUNT_DELETED:  # a retry begins anew, with a new invitation
             changes = {"account": None, "invitation": None}
-        return Draft(guest.move(GuestState.BLOCKED, now, trouble=reason, detail=None, **changes), effects=[record])
+        effects: list[Effect] = [record, Send(queue=Queue.GRANTS, body=GrantMessage(guest=key))]
+        return Draft(guest.move(GuestState.BLOCKED, now, trouble=reason, detail=None, **changes), effects=effects)
 
     await transact(ports, key, [], step)
     return lost
