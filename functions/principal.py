@@ -47,14 +47,6 @@ def caller(req: func.HttpRequest, settings: Settings) -> Caller:
     raise ForbiddenError(401, "App Service authentication is not on, so nobody can be let in. See the README.")
 
 
-def reviewer(req: func.HttpRequest, settings: Settings) -> str:
-    """Return the name of the caller, who may review access requests. Raises ForbiddenError."""
-    who = caller(req, settings)
-    if not who.reviews:
-        raise ForbiddenError(403, f"The role {REVIEW_ROLE} is needed.")
-    return who.name
-
-
 def _from_app_service(req: func.HttpRequest) -> Caller:
     try:
         principal = json.loads(base64.b64decode(req.headers.get("x-ms-client-principal", ""), validate=True))

@@ -19,6 +19,7 @@ from shared.domain.messages import ListEntry, Message, Outbox, Queue, Record
 from shared.domain.shares import Share
 from shared.domain.trouble import ConflictError
 from shared.storage.envelope import decode, encode
+from shared.storage.rows import newest_first, oldest_first
 from shared.workflows.ports import Clock
 
 type Hook = Callable[[str], Awaitable[None]]
@@ -169,13 +170,10 @@ class MemoryWorklist(Port):
         return entries
 
     async def page(self, name: str, limit: int, after: str) -> tuple[Sequence[ListEntry], str | None]:
-        """A page; the place is the time and the key of the last row."""
+        """A page; the place is the order of the last row."""
         await self.step("worklist.page")
-        entries = self._sorted(name)
-        places = [f"{entry.at.isoformat()} {entry.key}" for entry in entries]
-        start = places.index(after) + 1 if after else 0
-        found = entries[start : start + limit]
-        return found, places[start + limit - 1] if len(entries) > start + limit else None
+        rest = [(place, entry) for entry in self._sorted(name) if (place := _place(entry)) > after]
+        return [entry for _, entry in rest[:limit]], rest[limit - 1][0] if len(rest) > limit else None
 
     async def count(self, name: str, limit: int) -> int:
         """Count rows."""
@@ -192,6 +190,13 @@ class MemoryWorklist(Port):
         await self.step("worklist.find")
         text = self.rows.get((name, None, key))
         return ListEntry.model_validate_json(text) if text is not None else None
+
+
+def _place(entry: ListEntry) -> str:
+    if _by_key(entry.list):
+        return entry.key
+    order = oldest_first if entry.list in ("expiring", "inviting") else newest_first
+    return f"{order(entry.at)}-{entry.key}"
 
 
 def _by_key(name: str) -> bool:

@@ -149,3 +149,16 @@ async def test_what_is_not_configured_answers_503_so_that_the_platform_tries_aga
 async def _post(http: object) -> int:
     async with http.post("/api/webhooks/box", data=b"{}") as response:  # type: ignore[attr-defined]
         return int(response.status)
+
+
+async def test_a_language_without_templates_is_refused_at_the_first_use(azurite: str, connections: Path) -> None:
+    settings = {
+        **SETTINGS,
+        STORAGE: azurite,
+        "GUESTPASS_CONNECTIONS_FILE": str(connections),
+        "GUESTPASS_DEVELOPMENT_PRINCIPAL": "tester",
+        "GUESTPASS_MAIL_LANGUAGE": "tlh",
+    }
+    async with hosting(settings, ROOT) as host, host.http.get("/api/access-requests") as response:
+        assert response.status == 503
+        assert (await response.json())["code"] == "not-configured"

@@ -1,12 +1,14 @@
 """A missing or wrong setting is one clear message that names it and never repeats its value."""
 
 import json
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.domain.connections import Connection
+from shared.domain.mailing import MailKind, MailRules, QuietHours
 from shared.settings import SettingsError, load_connections, load_secrets, load_settings
 
 ENOUGH = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "GUESTPASS_ACCEPTANCE_SCHEDULE": "0 * * * * *"}
@@ -37,6 +39,30 @@ def test_enough_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not settings.in_azure
 
 
+def test_the_rules_for_mails_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(
+        monkeypatch,
+        ENOUGH
+        | {
+            "GUESTPASS_MAIL": "own",
+            "GUESTPASS_MAIL_SENDER": "mail@home.example",
+            "GUESTPASS_MAIL_LANGUAGES": '{".DE": "de", "partner.example": "fr"}',
+            "GUESTPASS_QUIET_HOURS": "20:00-07:30 Europe/Berlin",
+            "GUESTPASS_REMINDER_DAYS": "3",
+            "GUESTPASS_REMINDERS": "2",
+            "GUESTPASS_INVITATION_DAYS": "14",
+        },
+    )
+    assert load_settings().mail_rules == MailRules(
+        kind=MailKind.OWN,
+        languages={".de": "de", "partner.example": "fr"},
+        quiet_hours=QuietHours(start=time(20), end=time(7, 30), zone="Europe/Berlin"),
+        remind_after=timedelta(days=3),
+        reminders=2,
+        lifetime=timedelta(days=14),
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -50,6 +76,13 @@ def test_enough_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"GUESTPASS_SHARING_CALLS": "301"}, "GUESTPASS_SHARING_CALLS"),
         ({"GUESTPASS_SHARING_CALLS": "value-xyz"}, "GUESTPASS_SHARING_CALLS"),
         ({"GUESTPASS_LAG_SECONDS": "0"}, "GUESTPASS_LAG_SECONDS"),
+        ({"GUESTPASS_MAIL": "own"}, "GUESTPASS_MAIL_SENDER"),
+        ({"GUESTPASS_MAIL": "value-xyz"}, "GUESTPASS_MAIL"),
+        ({"GUESTPASS_MAILS_PER_HOUR": "201"}, "GUESTPASS_MAILS_PER_HOUR"),
+        ({"GUESTPASS_QUIET_HOURS": "value-xyz"}, "GUESTPASS_QUIET_HOURS"),
+        ({"GUESTPASS_QUIET_HOURS": "20:00-07:00 value-xyz"}, "GUESTPASS_QUIET_HOURS"),
+        ({"GUESTPASS_REMINDERS": "-1"}, "GUESTPASS_REMINDERS"),
+        ({"GUESTPASS_INVITATION_DAYS": "0"}, "GUESTPASS_INVITATION_DAYS"),
         (
             {"GUESTPASS_DEVELOPMENT_PRINCIPAL": "value-xyz", "WEBSITE_INSTANCE_ID": "1"},
             "GUESTPASS_DEVELOPMENT_PRINCIPAL",
@@ -109,6 +142,7 @@ def test_the_example_files_are_good(monkeypatch: pytest.MonkeyPatch) -> None:
             "two routes have the same source path",
         ),
         ({"connections": [CONNECTION | {"polcy": {}}]}, "connections.0.polcy"),
+        ({"connections": [CONNECTION | {"account_map": {"a@b.example": None}}]}, "account_map: import it on the page"),
         ({"connections": [CONNECTION | {"policy": {"role_ceiling": "owner"}}]}, "connections.0.policy.role_ceiling"),
     ],
 )

@@ -10,6 +10,7 @@ from shared.domain.connections import Destination
 from shared.domain.events import Item
 from shared.domain.guests import GuestState
 from shared.domain.ledger import Book, Changes
+from shared.domain.maps import Mapped
 from shared.domain.platforms import ItemKind
 from shared.domain.trouble import ConflictError
 from tests.storage.worlds import (
@@ -404,3 +405,89 @@ class TestBodies:
     async def test_an_empty_body_is_a_body(self, world: World, name: str) -> None:
         await world.bodies.put(name, b"")
         assert await world.bodies.get(name) == b""
+
+
+class TestGlance:
+    async def test_the_guest_and_some_of_the_shares_are_seen(self, world: World, name: str) -> None:
+        full = await settled(world, name)
+        book = await world.ledger.glance(name, 1)
+        assert (book.guest, book.version) == (full.guest, full.version)
+        assert list(book.shares) == ["one"]
+        assert set((await world.ledger.glance(name, 5)).shares) == {"one", "two"}
+        assert (await world.ledger.glance(f"{name}-nobody", 5)).version is None
+
+
+class TestPages:
+    async def test_pages_follow_each_other_in_the_order_of_the_list(self, world: World, name: str) -> None:
+        keys = [f"k{number}" for number in range(7)]
+        await world.worklist.put(*(entry(name, key, NOON - n * MINUTE) for n, key in enumerate(keys)))
+        found: list[str] = []
+        sizes = []
+        after: str | None = ""
+        while after is not None:
+            entries, after = await world.worklist.page(name, 3, after)
+            found += [one.key for one in entries]
+            sizes.append(len(entries))
+        assert found == keys
+        assert sizes == [3, 3, 1]
+
+    async def test_a_page_that_ends_with_the_list_is_the_last(self, world: World, name: str) -> None:
+        await world.worklist.put(*(entry(name, key, NOON) for key in ("a", "b")))
+        assert (await world.worklist.page(name, 2, ""))[1] is None
+        assert await world.worklist.page(f"{name}-empty", 2, "") == ([], None)
+
+    async def test_a_page_goes_on_behind_a_row_that_is_gone(self, world: World, name: str) -> None:
+        rows = [entry(name, key, NOON - n * MINUTE) for n, key in enumerate("abcd")]
+        await world.worklist.put(*rows)
+        _, after = await world.worklist.page(name, 2, "")
+        assert after is not None
+        await world.worklist.put(rows[2].model_copy(update={"present": False}))
+        entries, _ = await world.worklist.page(name, 2, after)
+        assert [one.key for one in entries] == ["d"]
+
+    async def test_rows_are_counted_up_to_a_limit(self, world: World, name: str) -> None:
+        await world.worklist.put(*(entry(name, f"k{number}", NOON) for number in range(5)))
+        assert await world.worklist.count(name, 1000) == 5
+        assert await world.worklist.count(name, 3) == 3
+        assert await world.worklist.count(f"{name}-empty", 3) == 0
+
+    async def test_terms_are_found_by_their_beginning(self, world: World, name: str) -> None:
+        listed_as = f"search-{name}"
+        terms = ["alpha", "alpha beta", "alp~", "alq", "ALPHA", "al", NASTY]
+        await world.worklist.put(*(entry(listed_as, term, NOON) for term in terms))
+        await world.worklist.put(entry(listed_as, "alpha", NOON + MINUTE))  # the same row: these lists know no time
+
+        async def found(beginning: str, limit: int = 10) -> list[str]:
+            return sorted(one.key for one in await world.worklist.starting(listed_as, beginning, limit))
+
+        assert await found("alpha") == ["alpha", "alpha beta"]
+        assert await found("alp~") == ["alp~"]
+        assert await found(NASTY[:10]) == [NASTY]
+        assert await found("zzz") == []
+        assert len(await found("", 3)) == 3
+
+
+class TestAccountMaps:
+    async def test_an_entry_is_kept_guarded_and_found(self, world: World, name: str) -> None:
+        maps = world.account_maps
+        assert await maps.find(name, "a@b.example") is None
+        first = Mapped(connection=name, source="a@b.example", destination=None, by="x", at=NOON, moving_from=("p", "q"))
+        await maps.put(first)
+        known = await maps.find(name, "a@b.example")
+        assert known is not None
+        assert known.model_copy(update={"version": None}) == first
+        with pytest.raises(ConflictError):
+            await maps.put(first)
+        await maps.put(known.model_copy(update={"destination": "c@d.example", "moving_from": ()}))
+        with pytest.raises(ConflictError):
+            await maps.put(known)
+        await maps.put(Mapped(connection=name, source=f"{NASTY}@b.example", destination="c@d.example"))
+        await maps.put(Mapped(connection=f"{name}-other", source="a@b.example", destination="c@d.example"))
+        assert {one.source for one in await listed(maps.read(name))} == {"a@b.example", f"{NASTY}@b.example"}
+
+    async def test_what_is_being_moved_is_listed(self, world: World, name: str) -> None:
+        maps = world.account_maps
+        await maps.put(Mapped(connection=name, source="a@b.example", destination="x@y.example", moving_from=("p",)))
+        await maps.put(Mapped(connection=name, source="b@b.example", destination="x@y.example"))
+        moving = [one.source async for one in maps.moving() if one.connection == name]
+        assert moving == ["a@b.example"]

@@ -14,8 +14,8 @@ from shared.domain.shares import Share
 from shared.storage.account import CONTAINER, StorageAccount
 from shared.storage.blobs import BlobBodies
 from shared.storage.ledger import TableHistory, TableLedger
-from shared.storage.tables import TableMarks, TableReferences, TableScopes, TableWorklist
-from shared.workflows.ports import Bodies, History, Ledger, Marks, References, Scopes, Worklist
+from shared.storage.tables import TableAccountMaps, TableMarks, TableReferences, TableScopes, TableWorklist
+from shared.workflows.ports import AccountMaps, Bodies, History, Ledger, Marks, References, Scopes, Worklist
 from tests import memory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,6 +34,7 @@ class World:
     marks: Marks
     references: References
     bodies: Bodies
+    account_maps: AccountMaps
 
 
 def in_memory() -> World:
@@ -46,6 +47,7 @@ def in_memory() -> World:
         marks=memory.MemoryMarks(),
         references=memory.MemoryReferences(),
         bodies=memory.MemoryBodies(),
+        account_maps=memory.MemoryAccountMaps(),
     )
 
 
@@ -60,6 +62,7 @@ def in_storage(account: StorageAccount) -> World:
         marks=TableMarks(table("sources")),
         references=TableReferences(table("sources")),
         bodies=BlobBodies(account.blobs.get_container_client(CONTAINER)),
+        account_maps=TableAccountMaps(table("accountmaps")),
     )
 
 
