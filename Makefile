@@ -3,10 +3,10 @@ PYTHON := $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test lint format docs pins clean
+.PHONY: help install demo run browser test lint format docs screenshots pins clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: .venv/installed ## Install everything into .venv and node_modules (the other targets do it by themselves)
 
@@ -23,7 +23,14 @@ demo: install ## The main job, live, on the embedded local world; ends with a ve
 run: install ## Keep the local world up to play with; prints the addresses
 	$(BIN)/python -m local.run
 
-test: lint ## All tests (and lint)
+# Debian's package brings every library that a browser needs; Playwright's own needs them from elsewhere.
+browser: install
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qqy --no-install-recommends chromium fonts-dejavu-core; } \
+	|| $(BIN)/python -m playwright install chromium \
+	|| { echo "The tests of the page need a browser: install Chromium (Debian: sudo apt-get install chromium) and run make again."; exit 1; }
+
+test: lint browser ## All tests (and lint)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install ## ruff, mypy, import-linter
@@ -38,6 +45,9 @@ format: install ## Format the code and mend what ruff can mend
 
 docs: install ## Write the generated parts of the docs again
 	$(BIN)/python -m docs.generate
+
+screenshots: browser ## Take the pictures in the docs again
+	$(BIN)/python -m local.screenshots
 
 pins: ## Resolve requirements-dev.txt anew and pin the result in constraints.txt
 	: > constraints.txt

@@ -46,7 +46,8 @@ def settings() -> str:
 
 
 def _fields(model: type[BaseModel]) -> str:
-    rows = [(f"`{name}`", f.description or "", _default(f)) for name, f in model.model_fields.items()]
+    fields = {name: f for name, f in model.model_fields.items() if f.description}
+    rows = [(f"`{name}`", f.description or "", _default(f)) for name, f in fields.items()]
     return _table(("Field", "Meaning", "Default"), rows)
 
 

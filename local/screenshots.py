@@ -76,7 +76,6 @@ async def run(folder: Path) -> int:
         requests = f"{world.host_url}/api/access-requests"
         people = {person["address"]: person["guest"] for person in await places.people()}
         grace = f"{requests}/{people['grace@woodgrove.example']}"
-        folder.mkdir(parents=True, exist_ok=True)
         for name, shown, address in (
             ("requests", page, requests),
             ("person", page, grace),
@@ -134,7 +133,9 @@ def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m local.screenshots", description="Pictures for the docs.")
     parser.add_argument("folder", nargs="?", type=Path, default=PICTURES)
-    return run_in_world(run(parser.parse_args().folder))
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    return run_in_world(run(folder))
 
 
 if __name__ == "__main__":

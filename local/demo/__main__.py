@@ -27,6 +27,9 @@ async def demonstrate(story: Story, *, keep: bool) -> int:
         live.tell("Starting Azurite, tenant, Box's stand-in and the function app", 0, 1)
         async with LocalWorld() as world, Places.of(world) as places:
             live.tell("Starting Azurite, tenant, Box's stand-in and the function app", 1, 1)
+            console.print(
+                f"Administrator's page, while this runs: {world.host_url}/api/access-requests", soft_wrap=True
+            )
             outcome = await play(story, world, places, live.tell)
             EXCHANGES.write_text(json.dumps(outcome.exchanges, ensure_ascii=False))
             faults = differences(story, outcome) + _leaks(story, world, outcome)

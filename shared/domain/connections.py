@@ -82,9 +82,8 @@ class Connection(Value):
     routes: tuple[Route, ...] = Field(min_length=1, description="Where content goes, see below")
     secrets: dict[str, str] = Field(description="Name of a secret of the platform -> name of the setting holding it")
     policy: Policy = Field(default=Policy(), description="What is allowed beyond the platform's own rules, see below")
-    account_map: dict[Address, Address | None] = Field(
-        default={}, description="Not here: account maps are imported and edited on the page"
-    )
+    # Not from the file: it holds the entry of the person in question, see maps.Mapped.lead. No description, no docs.
+    account_map: dict[Address, Address | None] = Field(default={})
     as_is: bool = Field(default=False, description="Pass people through as guests, also when a member has the address")
 
     @model_validator(mode="after")

@@ -1,9 +1,10 @@
 """An administrator works with the page: approve, deny, reinvite, revoke, explain, map; and is not deceived."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.console.conftest import SENDER, Stage, opened
 
@@ -11,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def row(page: Page, address: str):  # type: ignore[no-untyped-def]
+def row(page: Page, address: str) -> Locator:
     """The row of a person."""
     return page.locator("li.person", has=page.get_by_role("link", name=address, exact=True))
 
@@ -233,7 +234,8 @@ async def test_a_map_is_imported_after_a_look_and_a_bad_file_is_refused_whole(
     await page.goto(f"{stage.world.host_url}/api/account-maps")
     bad = tmp_path / "bad.csv"
     bad.write_text(
-        f"connection,source,destination\nsecurisync,{old},{new}\nsecurisync,no address,x@y.example\nboxx,a@b.example,c@d.example\n"
+        f"connection,source,destination\nsecurisync,{old},{new}\n"
+        "securisync,no address,x@y.example\nboxx,a@b.example,c@d.example\n"
     )
     await page.get_by_label("File with the columns").set_input_files(bad)
     await page.get_by_role("button", name="Look at the changes").click()
@@ -327,7 +329,7 @@ async def test_what_another_administrator_decided_is_not_undone(browser: Browser
 
 
 PAGES = ("access-requests", "access-requests?view=granted", "account-maps", "tenant-check", "unreadable", "person")
-SCREENS = {
+SCREENS: dict[str, dict[str, Any]] = {
     "wide": {"viewport": {"width": 1280, "height": 900}},
     "narrow": {"viewport": {"width": 340, "height": 700}},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},

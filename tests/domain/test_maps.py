@@ -19,7 +19,10 @@ def faults(text: str) -> list[tuple[int, str]]:
 
 
 def test_a_good_file_is_read() -> None:
-    text = "\ufeffConnection, Source ,destination\r\nbox,Ann@Old.example,ann@new.example\r\n\r\nfiles,x@y.example,EXCLUDE\r\nbox,b@c.example,\r\n"
+    text = (
+        "\ufeffConnection, Source ,destination\r\nbox,Ann@Old.example,ann@new.example\r\n\r\n"
+        "files,x@y.example,EXCLUDE\r\nbox,b@c.example,\r\n"
+    )
     assert read_csv(text, CONNECTIONS) == [
         Mapped(connection="box", source="ann@old.example", destination="ann@new.example"),
         Mapped(connection="files", source="x@y.example", destination=None),

@@ -210,7 +210,7 @@ async def test_a_mail_that_was_not_taken_is_tried_again_and_one_without_an_answe
             raise troubles.pop()
         await send(mail)  # type: ignore[arg-type]
 
-    world.tenant.send = fail_once  # type: ignore[method-assign,assignment]
+    world.tenant.send = fail_once  # type: ignore[method-assign]
     await world.handle(event("e1", 1, preapproved=True))
     await world.drain()
     guest = (await world.ledger.read(KEY, [])).guest

@@ -183,7 +183,7 @@ async def test_a_share_that_came_in_while_the_map_changed_is_found_by_the_reconc
         return None
 
     await lead(world, NEW)
-    world.ports.account_maps.find = stale  # type: ignore[method-assign,assignment]
+    world.ports.account_maps.find = stale  # type: ignore[method-assign]
     await world.handle(event("e3", 3, who=SOURCE, path="/a/b", role="Modify"))
     world.ports.account_maps.find = before  # type: ignore[method-assign]
     await world.drain()

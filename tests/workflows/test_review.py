@@ -11,7 +11,7 @@ from shared.domain.guests import Guest, GuestState, View
 from shared.domain.ledger import Book, Changes
 from shared.domain.messages import ListEntry
 from shared.domain.terms import Kind
-from shared.workflows.bulk import Action, Outcome, act_on_people, act_on_view
+from shared.workflows.bulk import Action, Outcome, Result, act_on_people, act_on_view
 from shared.workflows.review import count_people, explain_guest, list_people, recount, search
 from shared.workflows.transaction import guest_listing
 from tests.workflows.world import START, World, event
@@ -153,7 +153,8 @@ async def test_a_view_is_worked_off_step_by_step_to_its_end() -> None:
     world = World()
     people = [f"p{number:03}@one.example" for number in range(120)]
     await held(world, *people, "x@two.example")
-    steps, results, after = 0, [], ""
+    steps, after = 0, ""
+    results: list[Result] = []
     while True:
         done = await act_on_view(world.ports, Action.APPROVE, View.HELD, "one.example", after, "admin", None)
         steps, results = steps + 1, [*results, *done.results]
