@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from local.demo.places import Places
 from local.platforms import box_webhooks, relay
 from local.world import LocalWorld
 
@@ -80,16 +81,12 @@ class Door:
 
     async def shares(self, until: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """Every share of everybody, once it is as awaited."""
-        api = f"{self.world.host_url}/api/access-requests"
+        places = Places(self.world, self.session)
         async with asyncio.timeout(60):
             while True:
-                await self.session.post(f"{self.world.host_url}/admin/host/idle")
-                async with self.session.get(f"{api}?limit=1000") as response:
-                    people = (await response.json())["people"]
-                found: list[dict[str, Any]] = []
-                for person in people:
-                    async with self.session.get(f"{api}/{person['guest']}") as response:
-                        found += (await response.json())["shares"]
+                await places.idle()
+                people = [await places.explain(person["guest"]) for person in await places.people()]
+                found = [share for person in people for share in person["shares"]]
                 if until(found):
                     return found
                 await asyncio.sleep(0.1)
