@@ -15,7 +15,7 @@ from shared.domain.mailing import Letter
 from shared.domain.messages import Effect, GrantMessage, InvitationMessage, Queue, Record, Send
 from shared.domain.reasons import Reason, State
 from shared.domain.shares import Settlement, Share
-from shared.workflows.deciding import decide_again
+from shared.workflows.deciding import Known, decide_again
 from shared.workflows.ports import Ports
 from shared.workflows.transaction import Draft, transact
 
@@ -249,11 +249,12 @@ async def _ruled(
     ports: Ports, guest: Guest, shares: list[Share], by: str, what: str, ruling: Reason | None, why: str | None
 ) -> Draft:
     now = ports.clock.now()
+    known: Known = {}
     draft = Draft(guest)
     rows: dict[str, Share | None] = {}
     wanting, due = guest.wanting, []
     for share in shares:
-        row = await decide_again(ports, share.model_copy(update={"ruling": ruling}), now)
+        row = await decide_again(ports, share.model_copy(update={"ruling": ruling}), now, known)
         rows[share.id] = row
         wanting += (row.access is not None) - (share.access is not None)
         reason = explain(row, guest)

@@ -23,9 +23,18 @@ def source_address(share: Share) -> str | None:
     return next((claim.address for _, claim in sorted(share.claims.items()) if claim.address), None)
 
 
-async def decide_again(ports: Ports, share: Share, now: datetime) -> Share:
-    """Return the share as decided now. Without its connection only its ruling and its expiry date still count."""
-    connection = await connection_for(ports, share.connection, source_address(share))
+type Known = dict[tuple[str, str | None], Connection | None]
+
+
+async def decide_again(ports: Ports, share: Share, now: datetime, known: Known) -> Share:
+    """Return the share as decided now. Without its connection only its ruling and its expiry date still count.
+
+    `known` keeps what the account map says, so that many shares of one person ask only once.
+    """
+    person = (share.connection, source_address(share))
+    if person not in known:
+        known[person] = await connection_for(ports, *person)
+    connection = known[person]
     if connection is not None:
         return share.model_copy(update={"verdict": assess_share(share, connection, now)})
     access = share.access

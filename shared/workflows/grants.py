@@ -11,7 +11,7 @@ from shared.domain.messages import GRANTS_PER_MESSAGE, GrantMessage, MoveMessage
 from shared.domain.reasons import Reason, State
 from shared.domain.shares import Access, Settlement, Share
 from shared.domain.trouble import LaterError, RefusedError
-from shared.workflows.deciding import decide_again, source_address
+from shared.workflows.deciding import Known, decide_again, source_address
 from shared.workflows.places import bring_in_line, lives_on_others, living_on
 from shared.workflows.ports import Ports
 from shared.workflows.transaction import Draft, open_book, transact
@@ -140,8 +140,9 @@ async def _begin(ports: Ports, message: GrantMessage) -> list[str] | None:
         guest, now = book.guest, ports.clock.now()
         chosen.clear()
         began = False
+        known: Known = {}
         refreshed = {
-            share.id: await decide_again(ports, share, now)
+            share.id: await decide_again(ports, share, now, known)
             for share in book.shares.values()
             if share.id in message.shares and not share.moved_to
         }

@@ -84,9 +84,9 @@ async def move_shares(ports: Ports, message: MoveMessage) -> None:
         await ports.account_maps.put(entry.model_copy(update={"moving_from": remaining}))
 
 
-async def find_strays(ports: Ports, key: str) -> None:
+async def find_strays(ports: Ports, book: Book) -> None:
     """Begin to move shares that came into a partition while the map was changed, so that the move missed them."""
-    book = await ports.ledger.read(key, None)
+    key = book.guest.key
     sources = {
         (share.connection, address)
         for share in book.shares.values()

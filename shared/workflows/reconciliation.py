@@ -25,7 +25,7 @@ from shared.domain.messages import (
 from shared.domain.reasons import Reason
 from shared.domain.shares import Settlement, Share, share_id
 from shared.domain.trouble import LaterError
-from shared.workflows.deciding import connection_for, decide_again, source_address
+from shared.workflows.deciding import Known, connection_for, decide_again, source_address
 from shared.workflows.deliveries import record_unreadable
 from shared.workflows.grants import is_due, is_to_be_looked_at, unfit_grants
 from shared.workflows.invitations import notice_account
@@ -70,7 +70,7 @@ async def _expire(ports: Ports, key: str, name: str) -> bool:
         changed = False
         if share is None:
             return None
-        after = await decide_again(ports, share, now)
+        after = await decide_again(ports, share, now, {})
         if after == share:
             return None
         changed = True
@@ -93,11 +93,12 @@ async def _follow_policy(ports: Ports, key: str) -> None:
     Also takes up what a failure left undecided. A share at a time goes into each transaction.
     """
     seen: set[str] = set()
+    known: Known = {}
 
     async def step(book: Book) -> Draft | None:
         guest, now = book.guest, ports.clock.now()
         for before in book.shares.values():
-            after = before if before.moved_to or not before.claims else await decide_again(ports, before, now)
+            after = before if before.moved_to or not before.claims else await decide_again(ports, before, now, known)
             if after == before or before.id in seen:
                 continue
             seen.add(before.id)
@@ -153,8 +154,8 @@ async def repair(ports: Ports) -> int:
 async def _repair_guest(ports: Ports, key: str, accounts: Mapping[str, Listed]) -> bool:
     await _follow_policy(ports, key)
     await notice_account(ports, key, accounts)
-    await find_strays(ports, key)
     book, now = await _counted_anew(ports, key), ports.clock.now()
+    await find_strays(ports, book)
     guest = book.guest
     rows = [guest_listing(guest), *(share_listing(share, key) for share in book.shares.values())]
     await ports.worklist.put(*(entry for entries in rows for entry in entries.values()))

@@ -9,12 +9,13 @@ from shared.domain.addresses import guest_key
 from shared.domain.decision import explain
 from shared.domain.events import Change
 from shared.domain.guests import GuestState
-from shared.domain.messages import DeliveryMessage, GrantMessage, InvitationMessage, Message, Queue
+from shared.domain.maps import Mapped
+from shared.domain.messages import DeliveryMessage, GrantMessage, InvitationMessage, Message, MoveMessage, Queue
 from shared.domain.platforms import Role
 from shared.domain.reasons import Reason
 from shared.domain.trouble import LaterError
 from shared.workflows.approvals import retry
-from shared.workflows.reconciliation import put_off, record_failure
+from shared.workflows.reconciliation import put_off, record_failure, repair
 from tests.workflows.world import World, event
 
 GUEST = "guest@partner.example"
@@ -120,3 +121,14 @@ async def test_a_message_that_is_put_off_counts_and_waits_longer_each_time() -> 
     asked = waits[-1] * 3
     await put_off(world.ports, Queue.GRANTS, GrantMessage(guest=KEY), 0, LaterError(Reason.GRAPH, asked))
     assert world.queues.waiting.pop().visible_at - world.clock.now() == asked
+
+
+async def test_a_move_that_failed_is_recorded_and_begun_again_by_the_reconciler() -> None:
+    world = World()
+    message = MoveMessage(connection="files", source=GUEST)
+    await record_failure(world.ports, Queue.MOVES, message, "text")
+    assert await history(world, "connection:files") == [Reason.PROCESSING_FAILED]
+    entry = Mapped(connection="files", source=GUEST, destination="new@partner.example", moving_from=("p",))
+    await world.ports.account_maps.put(entry)
+    await repair(world.ports)
+    assert [waiting.body for waiting in world.queues.waiting] == [message]
