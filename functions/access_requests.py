@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from functions.answers import BadRequestError, document, etag, guarded, page, refuse, wants_page
+from functions.answers import BadRequestError, content_type, document, etag, guarded, page, refuse, wants_page
 from functions.principal import Caller
 from shared.domain.guests import Guest, View
 from shared.domain.terms import Kind
@@ -216,7 +216,7 @@ def _check_reason(action: str, reason: str | None) -> None:
 
 
 def _is_json(req: func.HttpRequest) -> bool:
-    return str(req.headers.get("content-type", "")).split(";")[0].strip().lower() == "application/json"
+    return content_type(req) == "application/json"
 
 
 def _form(req: func.HttpRequest) -> dict[str, list[str]]:

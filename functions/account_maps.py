@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from functions.answers import BadRequestError, document, file, guarded, page, wants_page
+from functions.answers import BadRequestError, content_type, document, file, guarded, page, wants_page
 from functions.principal import Caller
 from shared.domain.maps import Change, FaultyFileError, Mapped, fingerprint, read_csv, write_csv
 from shared.domain.trouble import ConflictError
@@ -166,7 +166,7 @@ def _entry(entry: Mapped) -> EntryView:
 
 def _read(req: func.HttpRequest) -> MapRequest:
     """Read JSON, the page's upload, or its form: one entry, or the text of a file that is confirmed."""
-    kind = req.headers.get("content-type", "").split(";")[0].strip().lower()
+    kind = content_type(req)
     try:
         if kind == "application/json":
             return MapRequest.model_validate_json(req.get_body())

@@ -20,6 +20,7 @@ from shared.workflows.review import view_of
 log = logging.getLogger("guestpass.console")
 
 BODY_LIMIT = 1024 * 1024
+_JSON = "application/json"
 
 # Nothing inline, nothing from elsewhere, in no frame: a name from outside that got through the escaping does nothing.
 _HEADERS = {
@@ -101,19 +102,29 @@ def refuse(
     return document({**content, "person": view_of(guest)}, status, ETag=etag(guest.version))
 
 
-async def guarded(req: func.HttpRequest, work: Work, *, changes: bool = False) -> func.HttpResponse:
+async def guarded(
+    req: func.HttpRequest,
+    work: Work,
+    *,
+    changes: bool = False,
+    accepts: tuple[str, ...] = (_JSON,),
+    limit: int = BODY_LIMIT,
+) -> func.HttpResponse:
     """Do the work for a caller who may ask for it; `changes` needs the role to review and a request of our own page.
 
-    Whatever goes wrong becomes an answer with a stable code and a sentence, and never a stack trace.
+    What changes something has one of the content types of `accepts`, or comes from the page; its body holds at most
+    `limit` bytes. Whatever goes wrong becomes an answer with a stable code and a sentence, and never a stack trace.
     """
     try:
         who = caller(req, get_settings())
         if changes and not who.reviews:
             raise ForbiddenError(403, "The role AccessRequests.Review is needed for that.")
         if changes and not _comes_from_here(req):
-            return refuse(req, 403, "cross-site", "The request does not come from this page; nothing was done.")
-        if len(req.get_body()) > BODY_LIMIT:
-            return refuse(req, 413, "body-too-large", f"The body is larger than {BODY_LIMIT} bytes.")
+            return refuse(req, 403, "cross-site", "The request comes from another site; nothing was done.")
+        if changes and content_type(req) not in accepts and "hx-request" not in req.headers:
+            return refuse(req, 415, "content-type", f"Send {' or '.join(accepts)}.")
+        if len(req.get_body()) > limit:
+            return refuse(req, 413, "body-too-large", f"The body holds at most {limit} bytes. Split it.")
         ports = await get_ports()
     except ForbiddenError as forbidden:
         code = "not-signed-in" if forbidden.status == 401 else "role-missing"
@@ -148,16 +159,19 @@ async def _guest(ports: Ports, key: str | None) -> Guest | None:
 
 
 def _comes_from_here(req: func.HttpRequest) -> bool:
-    """Tell that no other site made a signed-in browser send this.
+    """Tell that no other site made a signed-in browser send this: every browser says since 2023 where a request comes
+    from (Sec-Fetch-Site), older ones name at least the site (Origin).
 
-    Every browser says since 2023 where a request comes from (Sec-Fetch-Site). Besides, the content type of JSON, or
-    htmx's header, cannot be sent across sites without the browser asking this server first, which never allows it.
+    Besides, neither a content type such as JSON's nor htmx's header can be sent across sites without the browser asking
+    this server first, which never allows it.
     """
-    origin = req.headers.get("sec-fetch-site")
-    if origin is not None and origin != "same-origin":
-        return False
-    named = req.headers.get("origin")
-    if origin is None and named is not None and urlsplit(named).netloc != req.headers.get("host", ""):
-        return False
-    kind = req.headers.get("content-type", "").split(";")[0].strip().lower()
-    return kind == "application/json" or "hx-request" in req.headers
+    site = req.headers.get("sec-fetch-site")
+    if site is not None:
+        return bool(site == "same-origin")
+    origin = req.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == req.headers.get("host", "")
+
+
+def content_type(req: func.HttpRequest) -> str:
+    """Return the media type of the body, in lower case and without parameters."""
+    return str(req.headers.get("content-type", "")).split(";")[0].strip().lower()

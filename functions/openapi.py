@@ -101,7 +101,7 @@ def _operation(
     body: type[BaseModel] | None = None,
 ) -> dict[str, Any]:
     refusal = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
-    statuses = (*refusals, 401, 403, 413, 503)
+    statuses = (*refusals, 401, 403, 413, 503, *((415,) if body is not None else ()))
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": summary,

@@ -87,8 +87,8 @@ async def test_bodies_that_are_no_json_or_too_large_are_refused(stage: Stage) ->
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Content-Type": "application/x-www-form-urlencoded"}, 403),
-        ({"Content-Type": "text/plain"}, 403),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Type": "text/plain"}, 415),
         ({"Content-Type": "application/json", "Sec-Fetch-Site": "cross-site"}, 403),
         ({"Content-Type": "application/json", "Sec-Fetch-Site": "same-site"}, 403),
         ({"Content-Type": "application/json", "Origin": "https://evil.example"}, 403),
