@@ -12,6 +12,7 @@ from shared.domain.identity import Accepted, Account, Invited
 from shared.domain.ledger import Book, Changes
 from shared.domain.messages import ListEntry, Message, Queue, Record
 from shared.domain.platforms import Role
+from shared.domain.sources import Delivery, FeedsPage, Hint, Page, PermissionSet, Subscription
 
 
 class Ledger(Protocol):
@@ -128,24 +129,65 @@ class Bodies(Protocol):
 
 
 class Source(Protocol):
-    """What a platform's module implements for one connection. Scan and renew follow with the other platforms."""
+    """What a platform's module implements for one connection.
 
-    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-        """Check that the raw bytes come from the platform, now; return the delivery's id, the same for repeats.
+    The asynchronous methods ask the platform's API and may raise LaterError (try again, after the time it asked for)
+    or RefusedError (an administrator has to act). None of them waits for long: one call reads one page.
+    """
+
+    def answer_handshake(self, query: Mapping[str, str]) -> str | None:
+        """Return the text that proves to the platform that the address is ours; None when it is not asking for that.
+
+        Raises RejectedError for a hostile question.
+        """
+        ...
+
+    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Delivery:
+        """Check that the raw bytes come from the platform, now.
 
         Raises RejectedError, and nothing else, whatever the sender sends.
         """
         ...
 
-    def read(self, body: bytes) -> Sequence[ShareEvent]:
-        """Read a delivery into share events, as far as it tells. Pure. Raises UnreadableError.
+    def read(self, body: bytes) -> Sequence[ShareEvent | Hint]:
+        """Read a delivery into share events, as far as it tells, or into hints where to look. Pure.
 
-        An empty answer means that the delivery is about nothing that concerns shares.
+        Raises UnreadableError. An empty answer means that the delivery is about nothing that concerns shares.
         """
         ...
 
     async def enrich(self, event: ShareEvent) -> Sequence[ShareEvent]:
-        """Fetch what the delivery lacks: the path, the members of a group. May raise LaterError."""
+        """Fetch what an event lacks: the path, the members of a group."""
+        ...
+
+    async def feeds(self, cursor: str | None) -> FeedsPage:
+        """List what can be polled or watched in the account, page by page."""
+        ...
+
+    async def poll(self, feed: str, cursor: str | None) -> Page:
+        """Read what is new in a feed since the cursor; without a cursor, find where now is."""
+        ...
+
+    async def scan(self, cursor: str | None) -> Page:
+        """Read a part of all that is shared in the account now, as permission sets; `more` until the end.
+
+        The cursor holds all that is needed to go on: memory does not grow with the account.
+        """
+        ...
+
+    async def look(self, item: Item) -> PermissionSet | None:
+        """Read one item's permissions as they are now; None when the platform does not show the item.
+
+        An item that the platform says is deleted, or in the trash, has an empty set.
+        """
+        ...
+
+    async def subscribe(self, feed: str, held: Subscription | None, address: str) -> Subscription:
+        """Make, or renew, the feed's subscription to deliver to `address`; return the one that holds from now on."""
+        ...
+
+    async def unsubscribe(self, feed: str, subscription: Subscription) -> None:
+        """End a subscription that another one has replaced. It is no error when it is gone."""
         ...
 
 
