@@ -21,6 +21,8 @@ class Queue(StrEnum):
     SHARE_EVENTS = "share-events"
     INVITATIONS = "invitations"
     GRANTS = "grants"
+    FEEDS = "feeds"
+    BATCHES = "batches"
 
 
 class DeliveryMessage(Value):
@@ -50,7 +52,45 @@ class GrantMessage(Value):
     slots: int = Field(default=0, ge=0)
 
 
-type Message = DeliveryMessage | ShareEvent | InvitationMessage | GrantMessage
+class FindFeedsMessage(Value):
+    """List one page of a connection's feeds. `began`: when this listing of all of them began."""
+
+    connection: str
+    began: AwareDatetime
+    cursor: str | None = None
+
+
+class PollMessage(Value):
+    """Read what is new in a feed."""
+
+    connection: str
+    feed: str
+
+
+class RenewMessage(Value):
+    """Make or renew the subscription of a feed."""
+
+    connection: str
+    feed: str
+
+
+class BatchMessage(Value):
+    """Do one step of a batch; `page` is the number of the step."""
+
+    batch: str
+    page: int = Field(ge=0)
+
+
+type Message = (
+    DeliveryMessage
+    | ShareEvent
+    | InvitationMessage
+    | GrantMessage
+    | FindFeedsMessage
+    | PollMessage
+    | RenewMessage
+    | BatchMessage
+)
 
 
 class Send(Value):

@@ -14,7 +14,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from shared.domain.messages import Queue
 
-TABLES = ("guests", "history", "worklist", "scopes", "sources")
+TABLES = ("guests", "history", "worklist", "scopes", "sources", "permissions", "batches")
 QUEUES = tuple(name for queue in Queue for name in (queue.value, f"{queue.value}-poison"))
 CONTAINER = "deliveries"
 

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared.domain.batches import Batch, BatchKind, CheckedFile
 from shared.domain.connections import Connection, Destination
 from shared.domain.events import Item, Principal, ShareEvent
+from shared.domain.feeds import Feed
 from shared.domain.grants import Permission, Scope
 from shared.domain.identity import Accepted, Account, Invited
 from shared.domain.ledger import Book, Changes
 from shared.domain.messages import ListEntry, Message, Queue, Record
 from shared.domain.platforms import Role
+from shared.domain.reasons import Reason
 from shared.domain.sources import Delivery, FeedsPage, Hint, Page, PermissionSet, Subscription
 
 
@@ -112,8 +115,80 @@ class References(Protocol):
         ...
 
 
+class Permissions(Protocol):
+    """Table `permissions`: the newest fact about each permission of each source item, and when the item was last read.
+
+    Platforms whose notifications do not say what changed, and every scan, are compared with it.
+    """
+
+    async def known(self, connection: str, item_id: str) -> Mapping[str, ShareEvent]:
+        """What is known of an item, by `ShareEvent.permission`; nothing that was lost."""
+        ...
+
+    async def note(self, fact: ShareEvent) -> None:
+        """Keep a fact about an item if it is the newest about its permission; a loss takes the permission out."""
+        ...
+
+    async def mark_read(self, connection: str, item: Item, at: datetime) -> None:
+        """Note that all permissions of an item were read at that time."""
+        ...
+
+    def unread_since(self, connection: str, at: datetime, after: str) -> AsyncIterator[tuple[str, Item]]:
+        """The known items that were not read at that time or later, with keys, in the order of the keys behind
+        `after`."""
+        ...
+
+    async def forget(self, connection: str, item_id: str) -> None:
+        """Forget an item of which no permission is known any more; nothing happens when there is one."""
+        ...
+
+
+class Feeds(Protocol):
+    """Table `sources`: the feeds of every connection."""
+
+    async def get(self, connection: str, name: str) -> tuple[Feed | None, str | None]:
+        """One feed and its version."""
+        ...
+
+    async def put(self, feed: Feed, version: str | None) -> None:
+        """Write it if it is still at that version (None: if it does not exist). Raises ConflictError."""
+        ...
+
+    async def remove(self, connection: str, name: str) -> None:
+        """Forget a feed. It is no error when it is gone."""
+        ...
+
+    def read(self, connection: str) -> AsyncIterator[Feed]:
+        """All feeds of a connection."""
+        ...
+
+
+class Batches(Protocol):
+    """Table `batches`: every batch, and the outcome of every share that it brought."""
+
+    async def get(self, ident: str) -> tuple[Batch | None, str | None]:
+        """One batch and its version."""
+        ...
+
+    async def put(self, batch: Batch, version: str | None) -> None:
+        """Write it if it is still at that version (None: if it does not exist). Raises ConflictError."""
+        ...
+
+    def read(self) -> AsyncIterator[Batch]:
+        """All batches, newest first."""
+        ...
+
+    async def note(self, ident: str, event: str, outcome: Reason) -> None:
+        """Note what came of a share event of the batch, in the place of what was noted of it before."""
+        ...
+
+    async def outcomes(self, ident: str) -> Mapping[Reason, int]:
+        """How many share events of the batch came to what."""
+        ...
+
+
 class Bodies(Protocol):
-    """Blobs for delivery bodies that no queue message can hold."""
+    """Blobs for what no queue message can hold: large delivery bodies, and the files of batches."""
 
     async def put(self, name: str, body: bytes) -> None:
         """Store a body."""
@@ -121,6 +196,10 @@ class Bodies(Protocol):
 
     async def get(self, name: str) -> bytes | None:
         """Read a body."""
+        ...
+
+    async def part(self, name: str, start: int, length: int) -> bytes | None:
+        """Read at most `length` bytes from `start` on; empty behind the end, None when there is no such body."""
         ...
 
     async def delete(self, name: str) -> None:
@@ -188,6 +267,27 @@ class Source(Protocol):
 
     async def unsubscribe(self, feed: str, subscription: Subscription) -> None:
         """End a subscription that another one has replaced. It is no error when it is gone."""
+        ...
+
+
+class ShareFiles(Protocol):
+    """The formats in which existing shares come as a file."""
+
+    def check(self, kind: BatchKind, content: bytes, as_of: datetime | None, now: datetime) -> CheckedFile:
+        """Check every line."""
+        ...
+
+    def read(
+        self, batch: Batch, head: bytes, part: bytes, cursor: str | None
+    ) -> tuple[Sequence[ShareEvent], str | None]:
+        """Read the next shares of a checked file, and where to go on; None at its end.
+
+        `head` are the file's first bytes, `part` those from `offset(cursor)` on.
+        """
+        ...
+
+    def offset(self, cursor: str | None) -> int:
+        """Where in the file the next shares begin."""
         ...
 
 
@@ -305,7 +405,11 @@ class Ports:
     scopes: Scopes
     marks: Marks
     references: References
+    permissions: Permissions
+    feeds: Feeds
+    batches: Batches
     bodies: Bodies
+    files: ShareFiles
     sources: Mapping[str, Source]
     queues: Queues
     directory: Directory
@@ -313,3 +417,5 @@ class Ports:
     pacer: Pacer
     clock: Clock
     timing: Timing = Timing()
+    public_url: str | None = None
+    """Where the platforms reach this app (`https://host`); without it no subscription can be made."""
