@@ -40,7 +40,8 @@ class Health(StrEnum):
 
 
 class Feed(Value):
-    """One row of the feeds. Times are ours; `cursor` is the platform's own.
+    """One row of the feeds. Times are ours; `cursor` is the platform's own. It is known `since`, and was last listed by
+    the platform at `found_at`.
 
     `queued_at` and `started_at` are about the newest poll: one that is queued and has not started will see all that
     happened until now. `polled_at` is when a poll last came to its end; None while there is more to read.
@@ -50,6 +51,7 @@ class Feed(Value):
     name: str
     polls: bool = True
     watches: bool = False
+    since: AwareDatetime
     found_at: AwareDatetime
     cursor: str | None = None
     queued_at: AwareDatetime | None = None
@@ -87,7 +89,7 @@ class Feed(Value):
 
     def health(self, now: datetime, every: timedelta | None, busy: timedelta) -> Health:
         """Tell whether the feed does its work, the worst first."""
-        last = max(self.started_at or self.found_at, self.polled_at or self.found_at)
+        last = max(self.started_at or self.since, self.polled_at or self.since)
         if self.polls and self.poll_failure is not None:
             return Health.POLL_FAILS
         if self.polls and every is not None and now > last + 2 * every + busy:
@@ -95,7 +97,7 @@ class Feed(Value):
         if self.watches and self.renewal_failure is not None:
             return Health.RENEWAL_FAILS
         ends = self.subscription.expires_at if self.subscription else None
-        missing = self.subscription is None and now > self.found_at + busy
+        missing = self.subscription is None and now > self.since + busy
         if self.watches and (missing or (ends is not None and ends <= now)):
             return Health.NOT_WATCHED
         return Health.HEALTHY

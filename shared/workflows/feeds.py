@@ -33,8 +33,8 @@ async def tend_feeds(ports: Ports) -> None:
         name = f"feeds-found:{connection.id}"
         found = await ports.marks.get(name)
         if found is None or datetime.fromisoformat(found) + _FIND_EVERY <= now:
-            await ports.marks.set(name, now.isoformat())
             await ports.queues.send(Queue.FEEDS, FindFeedsMessage(connection=connection.id, began=now))
+            await ports.marks.set(name, now.isoformat())
         async for feed in ports.feeds.read(connection.id):
             await _tend(ports, connection, feed)
 
@@ -104,7 +104,7 @@ async def find_feeds(ports: Ports, message: FindFeedsMessage) -> None:
 async def _add(ports: Ports, connection: Connection, found: FoundFeed, at: datetime) -> Feed:
     while True:
         feed, version = await ports.feeds.get(connection.id, found.name)
-        known = feed or Feed(connection=connection.id, name=found.name, found_at=at)
+        known = feed or Feed(connection=connection.id, name=found.name, since=at, found_at=at)
         try:
             await ports.feeds.put(changed := known.found(found, at), version)
         except ConflictError:

@@ -83,7 +83,7 @@ class TestPermissions:
 
 class TestFeeds:
     async def test_a_feed_is_written_only_at_the_version_that_was_read(self, world: World, name: str) -> None:
-        feed = Feed(connection=name, name="changes:" + "x" * 190, found_at=NOON, cursor="c" * 30_000)
+        feed = Feed(connection=name, name="changes:" + "x" * 190, since=NOON, found_at=NOON, cursor="c" * 30_000)
         assert await world.feeds.get(name, feed.name) == (None, None)
         await world.feeds.put(feed, None)
         with pytest.raises(ConflictError):
@@ -96,8 +96,8 @@ class TestFeeds:
         assert (await world.feeds.get(name, feed.name))[0] == moved
 
     async def test_the_feeds_of_a_connection_are_read_and_removed(self, world: World, name: str) -> None:
-        feeds = [Feed(connection=name, name=each, found_at=NOON) for each in ("one", "two", "user:ü@b")]
-        for feed in (*feeds, Feed(connection=name + "-other", name="one", found_at=NOON)):
+        feeds = [Feed(connection=name, name=each, since=NOON, found_at=NOON) for each in ("one", "two", "user:ü@b")]
+        for feed in (*feeds, Feed(connection=name + "-other", name="one", since=NOON, found_at=NOON)):
             await world.feeds.put(feed, None)
         assert sorted(await listed(world.feeds.read(name)), key=lambda feed: feed.name) == feeds
         for _ in range(2):
