@@ -140,7 +140,7 @@ RULES: dict[Platform, PlatformRules] = {
             "Contributor": _READ_NARROWER,
             "None": _REFUSED,
         },
-        poll_every=_MINUTE,  # nothing pushes; the platform allows 180 calls a minute
+        poll_every=timedelta(0),  # nothing pushes: at each tick of the timer, of 180 calls that a minute allows
         scan_every=_DAY,
     ),
     Platform.GOOGLE_WORKSPACE: PlatformRules(
