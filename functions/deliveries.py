@@ -19,8 +19,8 @@ _INERT = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "defau
 
 @blueprint.route("webhooks/{connection}", methods=["GET", "POST"])
 async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
-    """200 a handshake's answer; 202 accepted; 4xx not accepted, with the reason; 503 our own trouble, so that the
-    platform tries again."""
+    """200 a handshake's answer; 202 (Dropbox: 200) accepted; 4xx not accepted, with the reason; 503 our own trouble, so
+    that the platform tries again."""
     connection = req.route_params["connection"]
     try:
         ports = await get_ports()
@@ -29,7 +29,7 @@ async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
             return func.HttpResponse(proof, mimetype="text/plain", charset="utf-8", headers=_INERT)
         if req.method != "POST":
             raise RejectedError(405, "method-not-allowed", "Deliveries are POST requests.")
-        await accept_delivery(ports, connection, req.headers, req.get_body())
+        status = await accept_delivery(ports, connection, req.headers, req.get_body())
     except RejectedError as rejection:
         log.warning("delivery rejected", extra={"reason": rejection.code})
         return _answer(rejection.status, rejection.code, rejection.sentence)
@@ -39,7 +39,7 @@ async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
     except Exception as trouble:
         log.error("delivery not taken", extra={"reason": type(trouble).__name__})
         return _answer(503, "not-ready", "The delivery could not be taken. Send it again.")
-    return _answer(202, "accepted", "The delivery was accepted.")
+    return _answer(status, "accepted", "The delivery was accepted.")
 
 
 def _answer(status: int, code: str, sentence: str) -> func.HttpResponse:

@@ -15,7 +15,7 @@ import argparse
 import asyncio
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -53,7 +53,12 @@ class Act:
 
 
 class StandIn(ABC):
-    """One platform's account. Subclasses add the API's routes to `routes` and judge requests in `refuse`."""
+    """One platform's account. Subclasses add the API's routes to `routes` and judge requests in `refuse`.
+
+    `repeats_after`: the statuses (0: none came) after which the platform sends a notification again; None: all but 2xx.
+    """
+
+    repeats_after: Container[int] | None = None
 
     def __init__(self) -> None:
         self.faults: list[dict[str, Any]] = []
@@ -95,7 +100,8 @@ class StandIn(ABC):
                     entry["status"] = answer.status
             except aiohttp.ClientError:
                 entry["status"] = 0
-            if 200 <= entry["status"] < 300:
+            status = entry["status"]
+            if 200 <= status < 300 or (self.repeats_after is not None and status not in self.repeats_after):
                 return
 
     def app(self) -> web.Application:

@@ -14,10 +14,15 @@ _CHECK_AGAIN = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Delivery:
-    """An authentic webhook: `id` is the same for repeats, `body` is what `Source.read` is given later."""
+    """An authentic webhook: `body` is what `Source.read` is given later.
+
+    `id` is the same for repeats where the platform tells them apart. `status` is the HTTP status that the platform
+    takes for an answer; another one would make it send again.
+    """
 
     id: str
     body: bytes
+    status: int = 202
 
 
 @dataclass(frozen=True)

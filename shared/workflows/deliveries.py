@@ -17,8 +17,8 @@ BODY_LIMIT = 1024 * 1024
 _MESSAGE_LIMIT = 7 * 1024
 
 
-async def accept_delivery(ports: Ports, connection_id: str, headers: Mapping[str, str], body: bytes) -> None:
-    """Authenticate a webhook POST and put it on the queue. Never waits for the platform.
+async def accept_delivery(ports: Ports, connection_id: str, headers: Mapping[str, str], body: bytes) -> int:
+    """Authenticate a webhook POST and put it on the queue; return the status to answer. Never waits for the platform.
 
     Raises RejectedError with the status to answer: 404 unknown connection, 413 too large, 401 not authentic,
     400 not readable as what the platform sends.
@@ -36,6 +36,7 @@ async def accept_delivery(ports: Ports, connection_id: str, headers: Mapping[str
         await ports.bodies.put(name, delivery.body)
         message = message.model_copy(update={"blob": name})
     await ports.queues.send(Queue.DELIVERIES, message)
+    return delivery.status
 
 
 def answer_handshake(ports: Ports, connection_id: str, query: Mapping[str, str]) -> str | None:

@@ -29,7 +29,7 @@ async def tell(ports: Ports, connection: Connection, told: Iterable[ShareEvent],
     for event in told:
         for complete in await ports.sources[connection.id].enrich(event):
             async for final in _through_memory(ports, connection, complete):
-                await _send(ports, final, batch)
+                await _send(ports, connection, final, batch)
                 sent += 1
     return sent
 
@@ -49,11 +49,11 @@ async def show(
     for permission, fact in present.items():
         if every or permission not in known or _differs(fact, known[permission]):
             await _remember(ports, connection, fact)
-            await _send(ports, fact.model_copy(update={"observed": True}), batch)
+            await _send(ports, connection, fact.model_copy(update={"observed": True}), batch)
             sent += 1
     for permission, fact in known.items():
         if permission not in present and fact.at < seen.at:
-            await _send(ports, _lost(fact, seen), batch)
+            await _send(ports, connection, _lost(fact, seen), batch)
             sent += 1
     await ports.permissions.mark_read(connection.id, seen.item, seen.at)
     return Shown(sent, len(seen.facts) - len(external))
@@ -75,9 +75,9 @@ def _lost(fact: ShareEvent, seen: PermissionSet) -> ShareEvent:
     )
 
 
-async def _send(ports: Ports, event: ShareEvent, batch: str | None) -> None:
+async def _send(ports: Ports, connection: Connection, event: ShareEvent, batch: str | None) -> None:
     await ports.queues.send(Queue.SHARE_EVENTS, event.model_copy(update={"batch": batch}))
-    if event.item is not None:
+    if event.item is not None and not _is_internal(event, connection):
         await ports.permissions.note(event)
 
 

@@ -110,6 +110,14 @@ async def test_scanning_again_changes_nothing_and_writes_no_history() -> None:
     assert [record.id async for record in world.history.read(guest_key(WHO))] == before
 
 
+async def test_a_share_with_an_internal_person_that_was_told_is_not_lost_in_a_scan() -> None:
+    world = await started()
+    world.account.share("anna@home.example", "/a", "viewer")
+    await world.tend(6)
+    await scan(world)
+    assert await reasons(world, "anna@home.example") == {"/a": Reason.INTERNAL}
+
+
 async def test_who_shared_it_is_not_forgotten_for_a_list_that_does_not_tell() -> None:
     world = await started()
     world.account.share(WHO, "/a", "viewer", sharer="sven@home.example")
