@@ -68,11 +68,11 @@ async def read_delivery(ports: Ports, message: DeliveryMessage) -> None:
     connection, source = ports.connections[message.connection], ports.sources[message.connection]
     try:
         found = source.read(body)
-        for hint in (one for one in found if isinstance(one, Hint)):
-            await follow(ports, connection, hint)
     except UnreadableError as error:
         await record_unreadable(ports, message, error.detail)
         return
+    for hint in (one for one in found if isinstance(one, Hint)):
+        await follow(ports, connection, hint)
     await tell(ports, connection, [one for one in found if not isinstance(one, Hint)])
     if message.blob:
         await ports.bodies.delete(message.blob)

@@ -15,7 +15,7 @@ from shared.domain.messages import FindFeedsMessage, PollMessage, Queue, RenewMe
 from shared.domain.platforms import RULES
 from shared.domain.reasons import Reason
 from shared.domain.sources import FoundFeed, Hint
-from shared.domain.trouble import ConflictError, LaterError, RefusedError, UnreadableError
+from shared.domain.trouble import ConflictError, LaterError, RefusedError
 from shared.workflows.batches import start_scan
 from shared.workflows.facts import show, tell
 from shared.workflows.ports import Ports
@@ -66,14 +66,16 @@ async def _queue_renewal(ports: Ports, feed: Feed) -> None:
 async def follow(ports: Ports, connection: Connection, hint: Hint) -> None:
     """Look where a delivery hints: poll the feed, unless a poll is queued that will see it; renew its subscription.
 
-    Raises UnreadableError for a delivery that is not about what the feed's subscription watches.
+    A hint about another resource than the feed's subscription watches is passed over: it belongs to one that was
+    replaced, or to nobody.
     """
     feed, _ = await ports.feeds.get(connection.id, hint.feed)
     if feed is None:  # not found yet, or gone; when it is found it begins with what is new from then on
         return
     watched = feed.subscription.resource_id if feed.subscription else None
     if None not in (watched, hint.resource_id) and watched != hint.resource_id:
-        raise UnreadableError("The notification is about another resource than the one that its channel watches.")
+        log.warning("hint about another resource", extra={"connection": connection.id, "feed": digest(feed.name)})
+        return
     if feed.polls and not feed.awaits_poll(ports.clock.now(), ports.timing.busy):
         await _queue_poll(ports, feed)
     if hint.renew:

@@ -13,7 +13,7 @@ from shared.domain.messages import DeliveryMessage, PollMessage, Queue
 from shared.domain.platforms import Platform, Role
 from shared.domain.reasons import Reason
 from shared.domain.sources import FoundFeed, Hint, Subscription
-from shared.domain.trouble import LaterError, RefusedError, UnreadableError
+from shared.domain.trouble import LaterError, RefusedError
 from shared.workflows.accounts import list_accounts
 from shared.workflows.deliveries import accept_delivery, answer_handshake
 from shared.workflows.feeds import follow, tend_feeds
@@ -135,13 +135,16 @@ async def test_a_hint_about_an_unknown_feed_is_nothing() -> None:
     assert not world.queues.waiting
 
 
-async def test_a_notification_about_another_resource_is_recorded_not_followed() -> None:
+async def test_a_notification_about_another_resource_is_passed_over() -> None:
     world = await started()
-    with pytest.raises(UnreadableError):
-        await follow(world.ports, world.connection, Hint("changes", resource_id="another"))
+    before = world.account.polls
+    world.clock.advance(MINUTE)
     await accept_delivery(world.ports, "files", {}, b"changes|another")
     await world.drain()
-    assert len([entry async for entry in world.worklist.read("unreadable")]) == 1
+    assert world.account.polls == before
+    await accept_delivery(world.ports, "files", {}, b"changes|resource of changes")
+    await world.drain()
+    assert world.account.polls == before + 1
 
 
 async def test_a_platform_in_trouble_is_left_alone_as_long_as_it_asks() -> None:
