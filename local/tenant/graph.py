@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from local.tenant import directory, sharing
+from local.tenant import delta, directory, drives, sharing, subscriptions
 from local.tenant.calls import Answer, Call, moment, page, select
 from local.tenant.errors import (
     GraphError,
@@ -47,6 +47,12 @@ class Graph:
         """Carry out one authenticated call."""
         if match := _ITEM_PATH.fullmatch(call.path):
             return self._item(call, match)
+        if subscriptions.concerns(call):
+            return subscriptions.answer(self.world, call, self.clock.now())
+        if call.method == "GET" and (listing := drives.handler(self.world, call)):
+            if call.sharepoint:
+                self.throttle.units.spend(1)
+            return listing()
         share, user = _SHARE_PATH.fullmatch(call.path), _USER_PATH.fullmatch(call.path)
         match call.method, call.path:
             case "GET", "/users":
@@ -146,6 +152,8 @@ class Graph:
             ("POST", "/invite"): lambda place: self._grant(call, place),
             ("POST", "/createLink"): lambda place: self._create_link(call, place),
         }
+        if changes := delta.PATH.fullmatch(rest):
+            handlers["GET", rest] = lambda place: delta.answer(self.world, call, place, changes)
         if permission:
             key = permission[1]
             handlers |= {
@@ -155,7 +163,7 @@ class Graph:
             }
         if rest in ("/invite", "/createLink"):
             self.throttle.sharing.spend(1)
-        self.throttle.units.spend(5 if rest else 1)
+        self.throttle.units.spend((1 if changes else 5) if rest else 1)
         if call.method != "GET":
             call.check_options()
         handle = handlers.get((call.method, rest))

@@ -53,13 +53,15 @@ async def _tend(ports: Ports, connection: Connection, feed: Feed) -> None:
 
 
 async def _queue_poll(ports: Ports, feed: Feed) -> None:
+    """Send for a poll and note since when one is on its way: from before it was sent, for it may start at once."""
+    now = ports.clock.now()
     await ports.queues.send(Queue.FEEDS, PollMessage(connection=feed.connection, feed=feed.name))
-    await _change(ports, feed.connection, feed.name, lambda f: f.model_copy(update={"queued_at": ports.clock.now()}))
+    await _change(ports, feed.connection, feed.name, lambda f: f.model_copy(update={"queued_at": now}))
 
 
 async def _queue_renewal(ports: Ports, feed: Feed) -> None:
-    await ports.queues.send(Queue.FEEDS, RenewMessage(connection=feed.connection, feed=feed.name))
     now = ports.clock.now()
+    await ports.queues.send(Queue.FEEDS, RenewMessage(connection=feed.connection, feed=feed.name))
     await _change(ports, feed.connection, feed.name, lambda f: f.model_copy(update={"renewal_queued_at": now}))
 
 

@@ -129,6 +129,30 @@ async def test_a_hint_during_a_poll_is_not_lost() -> None:
     assert world.account.polls == before + 2
 
 
+async def test_a_poll_that_starts_before_it_is_noted_does_not_hide_later_hints() -> None:
+    """Another worker can have the message before this one has written down that it was sent."""
+    world = await started()
+    sent: list[int] = []
+
+    async def overtake(name: str) -> None:
+        if name == "feeds.get" and world.queues.waiting and not sent:
+            sent.append(1)
+            world.clock.advance(MINUTE / 60)
+            await world.drain()
+            world.clock.advance(MINUTE / 60)
+
+    world.ports.feeds.step = overtake  # type: ignore[attr-defined]
+    world.clock.advance(MINUTE)
+    before = world.account.polls
+    await follow(world.ports, world.connection, Hint("log"))
+    assert world.account.polls == before + 1
+    world.clock.advance(MINUTE / 60)
+    world.account.share(WHO, "/a", "viewer")
+    await follow(world.ports, world.connection, Hint("log"))
+    await world.drain()
+    assert await reasons(world) == {"/a": Reason.APPROVAL}
+
+
 async def test_a_hint_about_an_unknown_feed_is_nothing() -> None:
     world = await started()
     await follow(world.ports, world.connection, Hint("elsewhere"))
