@@ -1,4 +1,4 @@
-"""The source platforms: one file per platform, one common protocol (`shared.workflows.ports.Source`)."""
+"""The source platforms: one room per platform, one common protocol (`shared.workflows.ports.Source`)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -49,11 +49,11 @@ SECRETS: dict[Platform, SecretNames] = {
 
 # Only the platform that is asked for is imported: a worker starts faster without the others.
 _CLASSES: dict[Platform, tuple[str, str]] = {
-    Platform.ONEDRIVE: ("microsoft365", "OneDriveSource"),
-    Platform.OFFICE365: ("microsoft365", "Office365Source"),
-    Platform.BOX: ("box", "BoxSource"),
-    Platform.DROPBOX: ("dropbox", "DropboxSource"),
-    Platform.GOOGLE_WORKSPACE: ("google_workspace", "GoogleWorkspaceSource"),
+    Platform.ONEDRIVE: ("microsoft365.source", "OneDriveSource"),
+    Platform.OFFICE365: ("microsoft365.source", "Office365Source"),
+    Platform.BOX: ("box.source", "BoxSource"),
+    Platform.DROPBOX: ("dropbox.source", "DropboxSource"),
+    Platform.GOOGLE_WORKSPACE: ("google_workspace.source", "GoogleWorkspaceSource"),
     Platform.SYNCPLICITY: ("syncplicity", "SyncplicitySource"),
     Platform.SECURISYNC: ("inbound", "InboundSource"),
 }

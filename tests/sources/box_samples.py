@@ -10,7 +10,7 @@ from local.platforms.box_webhooks import delivery
 from shared.domain.connections import Connection
 from shared.domain.events import ShareEvent
 from shared.domain.sources import Hint
-from shared.sources.box import BoxSource
+from shared.sources.box.source import BoxSource
 
 PRIMARY, SECONDARY = "SamplePrimaryKey", "SampleSecondaryKey"  # those of the vectors in the tests of Box's SDKs
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=timezone(timedelta(hours=-7)))

@@ -14,7 +14,7 @@ from box_sdk_gen import BaseUrls, BoxCCGAuth, BoxClient, CCGConfig, NetworkSessi
 from local.platforms.box import create_app, serve
 from shared.domain.events import ShareEvent
 from shared.domain.sources import Page, PermissionSet
-from shared.sources.box import BoxSource
+from shared.sources.box.source import BoxSource
 from tests.sources.box_samples import PRIMARY, SECONDARY, Delivered, make
 
 

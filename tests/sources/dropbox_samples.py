@@ -16,7 +16,7 @@ from local.platforms.standin import serve
 from shared.domain.connections import Connection
 from shared.domain.events import ShareEvent
 from shared.domain.sources import Page, PermissionSet
-from shared.sources.dropbox import FEED, DropboxSource
+from shared.sources.dropbox.source import FEED, DropboxSource
 
 NOW = datetime(2026, 11, 22, 8, 45, tzinfo=UTC)
 SECRETS = {"app_key": "app-key-0123456", "app_secret": "app-secret-0123", "refresh_token": "refresh-token"}

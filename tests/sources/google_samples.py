@@ -17,7 +17,7 @@ from shared.domain.connections import Connection
 from shared.domain.events import ShareEvent
 from shared.domain.sources import Delivery, Page, PermissionSet
 from shared.domain.trouble import RejectedError
-from shared.sources.google_workspace import GoogleWorkspaceSource
+from shared.sources.google_workspace.source import GoogleWorkspaceSource
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 ADMINISTRATOR, OLGA, PAUL = "admin@contoso.com", "olga@contoso.com", "paul@contoso.com"

@@ -14,8 +14,8 @@ from local.tenant.login import Registration
 from shared.domain.connections import Connection
 from shared.domain.events import PrincipalKind, ShareEvent
 from shared.domain.sources import Page, PermissionSet
-from shared.sources.microsoft365 import Office365Source, OneDriveSource
-from shared.sources.microsoft365_source import Microsoft365Source
+from shared.sources.microsoft365.base import Microsoft365Source
+from shared.sources.microsoft365.source import Office365Source, OneDriveSource
 from tests.contract.graph import check_exchanges
 
 TENANT = "11111111-2222-3333-4444-555555555555"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from local.platforms.box_webhooks import delivery, signed
 from shared.domain.sources import Delivery
 from shared.domain.trouble import RejectedError, UnreadableError
-from shared.sources.box import BoxSource
+from shared.sources.box.source import BoxSource
 from tests.sources.box_samples import NOW, PRIMARY, SECONDARY, SOURCE, attempt, json_values, make
 
 

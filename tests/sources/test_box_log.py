@@ -12,7 +12,7 @@ from shared.domain.platforms import ItemKind
 from shared.domain.reasons import Reason
 from shared.domain.sources import Page
 from shared.domain.trouble import LaterError, RefusedError
-from shared.sources.box_log import TYPES
+from shared.sources.box.log import TYPES
 from tests.sources.box_samples import APP, COLLABORATION, PENDING, read
 from tests.sources.box_world import StandIn, polled, shares, stand_in
 

@@ -13,8 +13,8 @@ from box_sdk_gen.internal.base_object import BaseObject
 
 from shared.domain.events import Change, ShareEvent
 from shared.domain.trouble import RefusedError
-from shared.sources.box import TRIGGERS
-from shared.sources.box_log import TYPES
+from shared.sources.box.log import TYPES
+from shared.sources.box.source import TRIGGERS
 from tests.sources.box_samples import COLLABORATION, SOURCE, facts
 from tests.sources.box_world import StandIn, polled, scanned, shares, stand_in
 

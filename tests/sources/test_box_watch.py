@@ -10,7 +10,7 @@ from box_sdk_gen import CreateWebhookTarget, CreateWebhookTargetTypeField, Creat
 from shared.domain.reasons import Reason
 from shared.domain.sources import FoundFeed, Subscription
 from shared.domain.trouble import LaterError, RefusedError
-from shared.sources.box import TRIGGERS, BoxSource
+from shared.sources.box.source import TRIGGERS, BoxSource
 from tests.sources.box_world import StandIn, stand_in
 
 ADDRESS = "https://guestpass.example/api/webhooks/box-main"

@@ -1,8 +1,6 @@
 """Dropbox: what is let in, and what the handshake answers."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 from local.platforms.dropbox import signed
 from shared.domain.sources import Hint
 from shared.domain.trouble import RefusedError, RejectedError, UnreadableError
-from shared.sources.dropbox import FEED, DropboxSource
+from shared.sources.dropbox.source import FEED, DropboxSource
 from tests.sources.box_samples import json_values
 from tests.sources.dropbox_samples import NOW, SECRETS, SOURCE, make, notification
 
@@ -173,8 +171,3 @@ async def test_nothing_can_be_subscribed_to() -> None:
     assert page.cursor is None
     with pytest.raises(RefusedError):
         await SOURCE.subscribe(FEED, None, "https://app.example/api/webhooks/dropbox-main")
-
-
-def test_the_sdk_is_not_loaded_before_it_is_needed() -> None:
-    code = "import sys, shared.sources.dropbox; sys.exit('dropbox' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.messages import FindFeedsMessage, PollMessage, Queue
 from shared.domain.shares import Share
-from shared.sources.dropbox import FEED
+from shared.sources.dropbox.source import FEED
 from shared.workflows.batches import start_scan
 from shared.workflows.deliveries import accept_delivery
 from tests.sources.dropbox_samples import ANNA, CONNECTION, ERIKA, OTTO, StandIn, stand_in

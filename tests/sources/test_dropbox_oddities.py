@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.sources.dropbox_log import read_event
+from shared.sources.dropbox.log import read_event
 from tests.sources.box_samples import json_values
 from tests.sources.dropbox_samples import ERIKA, REAL_EVENT, StandIn, changed, stand_in
 

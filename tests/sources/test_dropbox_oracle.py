@@ -20,8 +20,8 @@ from stone.backends.python_rsrc.stone_validators import ValidationError
 from local.platforms.dropbox_routes import ROUTES
 from shared.domain.events import Change, Item
 from shared.domain.platforms import ItemKind
-from shared.sources.dropbox_api import SentElsewhere
-from shared.sources.dropbox_log import read_event
+from shared.sources.dropbox.api import SentElsewhere
+from shared.sources.dropbox.log import read_event
 from tests.sources.dropbox_samples import ANNA, ERIKA, OTTO, REAL_EVENT, SECRETS, StandIn, by_path, stand_in
 
 FOLDER, OWN = "/Projects/Alpha", f"/{ANNA}/Plans"

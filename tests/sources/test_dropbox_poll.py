@@ -14,8 +14,8 @@ from shared.domain.reasons import Reason
 from shared.domain.shares import Share
 from shared.domain.sources import Hint
 from shared.domain.trouble import LaterError
-from shared.sources.dropbox import FEED
-from shared.sources.dropbox_api import DropboxApi
+from shared.sources.dropbox.api import DropboxApi
+from shared.sources.dropbox.source import FEED
 from tests.sources.dropbox_samples import ADMIN, ANNA, ERIKA, OTTO, REAL_EVENT, SECRETS, StandIn, make, people, stand_in
 
 FOLDER = "/Projects/Alpha"

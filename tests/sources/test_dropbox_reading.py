@@ -12,7 +12,7 @@ from shared.domain.platforms import RULES, ItemKind, Platform
 from shared.domain.reasons import Reason
 from shared.domain.shares import Access
 from shared.domain.sources import Page
-from shared.sources.dropbox_log import read_event
+from shared.sources.dropbox.log import read_event
 from tests.sources.dropbox_samples import (
     ADMIN,
     ANNA,

@@ -10,7 +10,7 @@ import pytest
 from shared.domain.events import ShareEvent
 from shared.domain.reasons import Reason
 from shared.domain.trouble import LaterError, RefusedError
-from shared.sources.dropbox import FEED
+from shared.sources.dropbox.source import FEED
 from tests.sources.dropbox_samples import ANNA, ERIKA, StandIn, make, stand_in
 
 FOLDER = "/Projects/Alpha"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from shared.domain.sources import Hint
 from shared.domain.trouble import RejectedError, UnreadableError
-from shared.sources.google_channels import Channels
-from shared.sources.google_workspace import GoogleWorkspaceSource
+from shared.sources.google_workspace.channels import Channels
+from shared.sources.google_workspace.source import GoogleWorkspaceSource
 from shared.sources.tokens import ChannelTokens
 from tests.sources.google_samples import CONNECTION, NOW, SECRETS, SOURCE, make
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from local.platforms.google_account import Member
 from shared.domain.events import Change, Principal, PrincipalKind, ShareEvent
 from shared.domain.platforms import RULES, Platform
-from shared.sources.google_parts import Permission
+from shared.sources.google_workspace.parts import Permission
 from tests.sources.google_samples import EXA, MARA, OLGA, PAUL, Google, google_workspace
 
 GROUP, TEAM = "project@contoso.com", "team@contoso.com"

@@ -10,7 +10,9 @@ from shared.domain.events import Change
 from shared.domain.platforms import ItemKind
 from shared.domain.reasons import Reason
 from shared.domain.trouble import RefusedError
-from shared.sources import google_changes, google_sharing, google_step
+from shared.sources.google_workspace import changes as google_changes
+from shared.sources.google_workspace import sharing as google_sharing
+from shared.sources.google_workspace import step as google_step
 from tests.sources.google_samples import (
     ADMINISTRATOR,
     EXA,

@@ -7,9 +7,9 @@ import pytest
 
 from shared.domain.events import Change, PrincipalKind, ShareEvent, Sharer
 from shared.domain.platforms import RULES, ItemKind, Platform
-from shared.sources import google_reports
-from shared.sources.google_parts import Activity
-from shared.sources.google_reports import ACCESS, MEMBERSHIP, Told
+from shared.sources.google_workspace import reports as google_reports
+from shared.sources.google_workspace.parts import Activity
+from shared.sources.google_workspace.reports import ACCESS, MEMBERSHIP, Told
 from tests.sources.google_samples import CONNECTION, EXA, MARA, OLGA, activity, event
 
 AT = datetime(2026, 11, 22, 9, 30, 0, 123000, tzinfo=UTC)

@@ -18,7 +18,7 @@ from local.platforms import google_discovery as discovery
 from local.platforms.google_account import Member
 from local.platforms.google_keys import Bearer
 from local.platforms.google_workspace import SCOPES
-from shared.sources import google_tokens
+from shared.sources.google_workspace import tokens as google_tokens
 from tests.sources.google_samples import ADMINISTRATOR, EXA, KEY, OLGA, PAUL, Google, google_workspace
 
 PREFIX = "https://www.googleapis.com/auth/"

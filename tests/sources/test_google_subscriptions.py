@@ -8,8 +8,8 @@ import pytest
 from shared.domain.events import Change
 from shared.domain.sources import Subscription
 from shared.domain.trouble import RefusedError
-from shared.sources.google_channels import subscription
-from shared.sources.google_parts import Channel
+from shared.sources.google_workspace.channels import subscription
+from shared.sources.google_workspace.parts import Channel
 from tests.sources.google_samples import EXA, OLGA, PAUL, Google, google_workspace, roles, sets
 
 SECOND = timedelta(seconds=1)

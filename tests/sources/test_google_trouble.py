@@ -1,8 +1,6 @@
 """Google Workspace: what its refusals mean, asked through Google's own client."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,7 +12,7 @@ from shared.domain.events import Item
 from shared.domain.platforms import ItemKind
 from shared.domain.reasons import Reason
 from shared.domain.trouble import LaterError, RefusedError
-from shared.sources.google_workspace import GoogleWorkspaceSource
+from shared.sources.google_workspace.source import GoogleWorkspaceSource
 from tests.sources.google_samples import CONNECTION, EXA, KEY, OLGA, SECRETS, Google, google_workspace, roles, sets
 
 
@@ -260,12 +258,3 @@ async def test_a_permission_list_whose_next_page_is_void_is_read_again_later(goo
     pages, _ = await google.polled(feed, cursor)
     assert len(roles(sets(pages)[alpha])) == 150
     assert not any(page.rescan for page in pages)
-
-
-def test_google_s_client_is_not_loaded_before_it_is_needed() -> None:
-    """It takes a third of a second, which a webhook's answer need not wait for."""
-    code = (
-        "import sys, shared.sources.google_workspace; "
-        "sys.exit(any(name.startswith(('googleapiclient', 'google.', 'httplib2')) for name in sys.modules))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,8 +1,6 @@
 """The door for Graph's notifications: what is let in, item by item, and what a handshake is answered."""
 
 import json
-import subprocess
-import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain.sources import Delivery, Hint
 from shared.domain.trouble import RejectedError, UnreadableError
-from shared.sources.microsoft365_door import Door
+from shared.sources.microsoft365.door import Door
 from tests.sources.microsoft365_samples import SECRETS, TENANT, connection, office365, onedrive
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -243,14 +241,6 @@ def test_unusable_secrets_are_refused_without_being_shown(name: str, value: str)
 
 def test_addresses_of_other_clouds_are_accepted() -> None:
     assert onedrive(api_url="https://graph.microsoft.us/v1.0", login_url="https://login.microsoftonline.us")
-
-
-def test_the_graph_client_is_not_loaded_before_it_is_needed() -> None:
-    """It takes long, which a webhook's answer need not wait for."""
-    code = (
-        "import sys, shared.sources.microsoft365; sys.exit('msgraph' in sys.modules or 'azure.identity' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 texts = st.text(st.characters(exclude_categories=()), max_size=40)

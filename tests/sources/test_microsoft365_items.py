@@ -6,8 +6,8 @@ import pytest
 
 from shared.domain.platforms import ItemKind
 from shared.domain.trouble import LaterError
-from shared.sources.microsoft365_items import FeedsCursor, ItemFacts, Reading, Row, ScanCursor, newest
-from shared.sources.microsoft365_permissions import understood
+from shared.sources.microsoft365.items import FeedsCursor, ItemFacts, Reading, Row, ScanCursor, newest
+from shared.sources.microsoft365.permissions import understood
 
 START = "/olga@contoso.com"
 

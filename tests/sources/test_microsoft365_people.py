@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared.domain.events import PrincipalKind
-from shared.sources.microsoft365_items import DriveFacts
-from shared.sources.microsoft365_permissions import understood
+from shared.sources.microsoft365.items import DriveFacts
+from shared.sources.microsoft365.permissions import understood
 from tests.sources.microsoft365_samples import (
     ANN,
     BEN,

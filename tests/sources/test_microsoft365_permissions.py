@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from shared.domain.events import Item, PrincipalKind, ShareEvent, Sharer
 from shared.domain.platforms import RULES, ItemKind, Platform, Role, map_role
 from shared.domain.trouble import LaterError
-from shared.sources.microsoft365_facts import Directory, facts_of, read_grants
-from shared.sources.microsoft365_facts import _User as User
-from shared.sources.microsoft365_permissions import Grant, Group, Person, address_of_login, read_permission
+from shared.sources.microsoft365.facts import Directory, facts_of, read_grants
+from shared.sources.microsoft365.facts import _User as User
+from shared.sources.microsoft365.permissions import Grant, Group, Person, address_of_login, read_permission
 from tests.sources.microsoft365_samples import ANN, BEN, GROUP_ID, OLGA, connection, direct, guest_login, link
 
 CONNECTION = connection("onedrive")

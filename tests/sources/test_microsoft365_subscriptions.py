@@ -12,7 +12,7 @@ from shared.domain.events import ShareEvent
 from shared.domain.reasons import Reason
 from shared.domain.sources import Delivery, Hint
 from shared.domain.trouble import LaterError, RejectedError
-from shared.sources.microsoft365_source import Microsoft365Source
+from shared.sources.microsoft365.base import Microsoft365Source
 from tests.sources.microsoft365_samples import (
     ANN,
     BEN,

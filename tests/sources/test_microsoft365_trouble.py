@@ -14,8 +14,8 @@ from shared.domain.platforms import ItemKind
 from shared.domain.reasons import Reason
 from shared.domain.sources import Subscription
 from shared.domain.trouble import LaterError, RefusedError
-from shared.sources.microsoft365 import OneDriveSource
-from shared.sources.microsoft365_items import Reading
+from shared.sources.microsoft365.items import Reading
+from shared.sources.microsoft365.source import OneDriveSource
 from tests.sources.microsoft365_samples import (
     ANN,
     BEN,

@@ -342,7 +342,7 @@ async def _story(world: SourceWorld) -> None:
     await _again(world.settle)
 
 
-async def _again(act: Callable[[], Awaitable[None]]) -> None:
+async def _again(act: Callable[[], Awaitable[object]]) -> None:
     try:
         await act()
     except Crash:
