@@ -7,7 +7,7 @@ from typing import Any
 
 from local.demo.deliver import Sources
 from local.demo.places import Json, Places
-from local.demo.seven import BEFORE, LOST, SEVEN, Passage, before, changes, live, untold
+from local.demo.seven import BEFORE, CHANGED, LOST, REMOVED, SEVEN, Passage, before, changes, live, untold
 from local.demo.steps import Change, Step
 
 _LIVE, _CHANGE, _FILE = 5, 6, 7  # chapters of the relay's time
@@ -47,15 +47,22 @@ class Passages:
         await self.places.run("tend_sources")
 
     async def keep_silent(self) -> None:
-        """Share what nobody tells, and note it if somebody knows of anything untold before it is scanned."""
+        """Share what nobody tells; note what the notifications have left undone, and what is known before the scan."""
         await self._act(untold(), _CHANGE)
         for person in await self.places.people():
-            shown = (await self.places.explain(person["guest"]))["shares"]
-            self.faults += [
-                f"{share['connection']}: {share['item']} is known before the scan"
-                for share in shown
-                if share["connection"] not in _POLLED and (share["item"] or "").rpartition("/")[2] in (BEFORE, LOST)
-            ]
+            for share in (await self.places.explain(person["guest"]))["shares"]:
+                passage = next((one for one in SEVEN if one.source == share["connection"]), None)
+                if passage is not None and share["principal"] == passage.person:
+                    self._judge(passage, share)
+
+    def _judge(self, passage: Passage, share: Json) -> None:
+        name = share["item"].rpartition("/")[2]
+        if name == REMOVED and not share["reason"].startswith("revoked/"):
+            self.faults.append(f"{passage.source}: what was taken back is {share['reason']} before the scan")
+        if name == CHANGED and share["roleAtSource"] != passage.write:
+            self.faults.append(f"{passage.source}: the change of a role is not known before the scan")
+        if name in (BEFORE, LOST) and passage.source not in _POLLED:
+            self.faults.append(f"{passage.source}: {share['item']} is known before the scan")
 
     async def scan(self) -> None:
         """Scan every account that can be asked; of the other one a file tells."""

@@ -54,7 +54,7 @@ _CLASSES: dict[Platform, tuple[str, str]] = {
     Platform.BOX: ("box.source", "BoxSource"),
     Platform.DROPBOX: ("dropbox.source", "DropboxSource"),
     Platform.GOOGLE_WORKSPACE: ("google_workspace.source", "GoogleWorkspaceSource"),
-    Platform.SYNCPLICITY: ("syncplicity", "SyncplicitySource"),
+    Platform.SYNCPLICITY: ("syncplicity.source", "SyncplicitySource"),
     Platform.SECURISYNC: ("inbound", "InboundSource"),
 }
 
