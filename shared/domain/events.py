@@ -90,6 +90,39 @@ class ShareEvent(Value):
     batch: str | None = Field(default=None, max_length=100)
     observed: bool = False
 
+    @classmethod
+    def seen(
+        cls,
+        connection: str,
+        at: datetime,
+        item: Item,
+        principal: Principal,
+        role: str | None,
+        reference: str,
+        *,
+        sharer: Sharer | None = None,
+        shared_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        pending: bool = False,
+    ) -> Self:
+        """Return the fact that a list of what stands shows: the same one whenever the same list is read again."""
+        who = principal.address or principal.source_id or ""
+        name = digest(connection, item.id, reference, principal.kind, who, principal.group or "", at.isoformat())
+        return cls(
+            id=f"seen:{name}",
+            connection=connection,
+            change=Change.KEPT,
+            at=at,
+            principal=principal,
+            role=role,
+            item=item,
+            reference=reference,
+            sharer=sharer or Sharer(),
+            shared_at=shared_at,
+            expires_at=expires_at,
+            pending=pending,
+        )
+
     @model_validator(mode="after")
     def _names_a_share(self) -> Self:
         if self.item is None and self.reference is None:

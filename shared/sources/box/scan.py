@@ -3,11 +3,10 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from shared.domain.addresses import digest
 from shared.domain.connections import Connection
-from shared.domain.events import Change, Item, Principal, PrincipalKind, ShareEvent
+from shared.domain.events import Item, Principal, PrincipalKind, ShareEvent
 from shared.domain.sources import Page, PermissionSet
 from shared.sources.box.models import (
     Collaboration,
@@ -96,9 +95,8 @@ class Reader:
         facts: list[ShareEvent] = []
         if link is not None and link.is_open:
             anyone = Principal(kind=PrincipalKind.ANONYMOUS_LINK, source_id=item.id)
-            fact = self._fact(item, anyone, f"shared-link:{item.id}")
-            given = {"role": link.effective_permission, "expires_at": link.unshared_at}
-            facts.append(fact.model_copy(update=given))
+            role, name = link.effective_permission, f"shared-link:{item.id}"
+            facts.append(self._fact(item, anyone, role, name, expires_at=link.unshared_at))
         if entry.has_collaborations:
             listed = await self._list(entry.type, entry.id)
             if listed is None:
@@ -136,7 +134,6 @@ class Reader:
         if told.status == "rejected" or told.is_for_app:
             return []
         given = {
-            "role": told.role,
             "sharer": sharer_of(told.created_by),
             "shared_at": told.created_at,
             "expires_at": told.expires_at,
@@ -147,7 +144,7 @@ class Reader:
             everybody = [member_of(told.principal, user) for user in members if not user.is_app]
             # Company-wide groups are large, and the company's own people need no guest.
             principals = [one for one in everybody if not (one.address and self._connection.is_internal(one.address))]
-        return [self._fact(item, one, told.id).model_copy(update=given) for one in principals]
+        return [self._fact(item, one, told.role, told.id, **given) for one in principals]
 
     async def _members(self, group: Principal) -> Sequence[User]:
         number = group.source_id or ""
@@ -157,15 +154,5 @@ class Reader:
             self._groups[number] = [user for user in users if user is not None]
         return self._groups[number]
 
-    def _fact(self, item: Item, principal: Principal, reference: str) -> ShareEvent:
-        who = principal.address or principal.source_id or ""
-        name = digest(self._connection.id, item.id, reference, principal.kind, who, self._at.isoformat())
-        return ShareEvent(
-            id=f"seen:{name}",
-            connection=self._connection.id,
-            change=Change.KEPT,
-            at=self._at,
-            principal=principal,
-            item=item,
-            reference=reference,
-        )
+    def _fact(self, item: Item, principal: Principal, role: str | None, reference: str, **given: Any) -> ShareEvent:
+        return ShareEvent.seen(self._connection.id, self._at, item, principal, role, reference, **given)

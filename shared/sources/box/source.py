@@ -2,7 +2,6 @@
 
 import base64
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -30,7 +29,7 @@ from shared.sources.box.models import (
     sharer_of,
     understood,
 )
-from shared.sources.wire import Rejection, faults, header, parse_timestamp
+from shared.sources.wire import Rejection, faults, header, json_object, parse_timestamp
 
 if TYPE_CHECKING:
     from shared.sources.box.api import BoxApi
@@ -305,17 +304,7 @@ def _event_id(body: bytes) -> str:
 
     A body that is JSON but otherwise odd is let in: it is authentic, and reading it records what is wrong with it.
     """
-    try:
-        document = json.loads(body.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise Rejection.BODY_NOT_JSON.error() from None
-    if not isinstance(document, dict):
-        raise Rejection.BODY_NOT_JSON.error()
-    event_id = document.get("id")
+    event_id = json_object(body).get("id")
     if isinstance(event_id, str) and 0 < len(event_id) <= 200 and event_id.isascii() and event_id.isprintable():
         return event_id
     return digest(body.decode())
-
-
-def _refuse_constant(_: str) -> None:
-    raise ValueError("NaN and Infinity are not JSON")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from shared.domain.addresses import InvalidAddressError, digest, normalise
 from shared.domain.connections import Connection
-from shared.domain.events import Change, Item, Principal, PrincipalKind, ShareEvent
+from shared.domain.events import Item, Principal, PrincipalKind, ShareEvent
 from shared.domain.platforms import ItemKind
 from shared.domain.sources import PermissionSet
 from shared.sources.dropbox.api import Acting, DropboxApi, NotShownError
@@ -201,18 +201,7 @@ class DropboxReader:
     ) -> ShareEvent:
         """Return a fact as it was seen. The sharer and the date of the gift are in no list of Dropbox's."""
         name = reference(item, principal, group)
-        who = principal.address or principal.source_id or ""
-        return ShareEvent(
-            id=f"seen:{digest(self.connection.id, item.id, name, who, at.isoformat())}",
-            connection=self.connection.id,
-            change=Change.KEPT,
-            at=at,
-            principal=principal,
-            role=role,
-            item=item,
-            reference=name,
-            pending=pending,
-        )
+        return ShareEvent.seen(self.connection.id, at, item, principal, role, name, pending=pending)
 
     async def group_members(self, group_id: str) -> list[Member] | None:
         """Return a group's members; None for groups of other teams, and for one that is gone."""

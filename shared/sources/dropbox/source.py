@@ -2,7 +2,6 @@
 
 import hmac
 import html
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -14,8 +13,8 @@ from shared.domain.events import Change, Item, PrincipalKind, ShareEvent
 from shared.domain.platforms import ItemKind
 from shared.domain.reasons import Reason
 from shared.domain.sources import Delivery, FeedsPage, FoundFeed, Hint, Page, PermissionSet, Subscription
-from shared.domain.trouble import RefusedError, RejectedError, UnreadableError
-from shared.sources.wire import Rejection, header
+from shared.domain.trouble import RefusedError, RejectedError
+from shared.sources.wire import Rejection, header, json_object
 
 if TYPE_CHECKING:
     from shared.sources.dropbox.api import DropboxApi
@@ -72,17 +71,14 @@ class DropboxSource:
         matches = [hmac.compare_digest(hmac.digest(key, body, "sha256").hex().encode(), given) for key in self._keys]
         if not any(matches):
             raise Rejection.SIGNATURE_WRONG.error()
-        if not isinstance(_json(body), dict):
-            raise Rejection.BODY_NOT_JSON.error()
+        json_object(body)
         return Delivery(id=digest(body.decode(), now.isoformat()), body=body, status=_RECEIVED)
 
-    def read(self, body: bytes) -> Sequence[ShareEvent | Hint]:
+    def read(self, body: bytes) -> Sequence[ShareEvent | Hint]:  # noqa: ARG002
         """Return the hint that a notification is: it says for whom something changed, but not what.
 
         One notification may name several people, in more than one shape: the log tells about all of them.
         """
-        if not isinstance(_json(body), dict):
-            raise UnreadableError("Dropbox's notification is not a JSON object.")
         return [Hint(FEED)]
 
     async def enrich(self, event: ShareEvent) -> Sequence[ShareEvent]:
@@ -164,14 +160,3 @@ class DropboxSource:
             )
             for member in members
         ]
-
-
-def _json(body: bytes) -> object:
-    try:
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _refuse_constant(_: str) -> None:
-    raise ValueError("NaN and Infinity are not JSON")

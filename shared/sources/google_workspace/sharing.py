@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.addresses import InvalidAddressError, digest, normalise
+from shared.domain.addresses import InvalidAddressError, normalise
 from shared.domain.connections import Connection
-from shared.domain.events import Change, Item, Principal, ShareEvent
+from shared.domain.events import Item, ShareEvent
 from shared.domain.platforms import ItemKind
 from shared.domain.sources import PermissionSet
 from shared.sources.google_workspace.homes import Home
@@ -67,15 +67,13 @@ class Sharing:
 
     async def _facts(self, item: Item, at: datetime, permissions: list[Permission]) -> list[ShareEvent]:
         return [
-            ShareEvent(
-                id=f"seen:{_digest(self._connection, item, permission, principal, at)}",
-                connection=self._connection.id,
-                change=Change.KEPT,
-                at=at,
-                principal=principal,
-                role=role,
-                item=item,
-                reference=_reference(item, permission),
+            ShareEvent.seen(
+                self._connection.id,
+                at,
+                item,
+                principal,
+                role,
+                _reference(item, permission),
                 expires_at=permission.expiration_time,
             )
             for permission in permissions
@@ -115,8 +113,3 @@ def _reference(item: Item, permission: Permission) -> str:
         except InvalidAddressError:
             pass
     return f"{item.id}:permission:{permission.id}"
-
-
-def _digest(connection: Connection, item: Item, permission: Permission, principal: Principal, at: datetime) -> str:
-    who = (principal.kind, principal.address or "", principal.source_id or "")
-    return digest(connection.id, item.id, permission.id, *who, at.isoformat())

@@ -18,7 +18,7 @@ from shared.domain.connections import Connection
 from shared.domain.sources import Delivery, Hint
 from shared.domain.trouble import RejectedError, UnreadableError
 from shared.sources.tokens import ChannelTokens
-from shared.sources.wire import Rejection, faults
+from shared.sources.wire import faults, json_object
 
 FEED = "drive:"
 _HANDSHAKE = "validationToken"
@@ -123,15 +123,5 @@ def _resource(drive: str) -> str:
 
 
 def _notifications(body: bytes) -> list[Any]:
-    try:
-        document = json.loads(body.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise Rejection.BODY_NOT_JSON.error() from None
-    if not isinstance(document, dict):
-        raise Rejection.BODY_NOT_JSON.error()
-    value = document.get("value")
+    value = json_object(body).get("value")
     return value if isinstance(value, list) else []
-
-
-def _refuse_constant(_: str) -> None:
-    raise ValueError("NaN and Infinity are not JSON")

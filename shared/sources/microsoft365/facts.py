@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.addresses import InvalidAddressError, digest, normalise
 from shared.domain.connections import Connection
-from shared.domain.events import Change, Item, Principal, PrincipalKind, ShareEvent
+from shared.domain.events import Item, Principal, PrincipalKind, ShareEvent
 from shared.sources.microsoft365.permissions import (
     Grant,
     Group,
@@ -100,22 +100,18 @@ def facts_of(
     facts: dict[tuple[str | None, str], ShareEvent] = {}
     for grant in grants:
         for principal, pending in _principals(item, grant, directory):
-            fact = ShareEvent(
-                id="seen",
-                connection=connection.id,
-                change=Change.KEPT,
-                at=at,
-                principal=principal,
-                role=grant.role,
-                item=item,
-                reference=_reference(item, grant, principal),
+            fact = ShareEvent.seen(
+                connection.id,
+                at,
+                item,
+                principal,
+                grant.role,
+                _reference(item, grant, principal),
                 sharer=grant.sharer,
                 expires_at=grant.expires_at,
                 pending=pending,
             )
-            name = digest(connection.id, item.id, fact.reference or "", fact.partition, at.isoformat())
-            key = (fact.reference, fact.partition)
-            facts.setdefault(key, fact.model_copy(update={"id": f"seen:{name}"}))
+            facts.setdefault((fact.reference, fact.partition), fact)
     return tuple(facts.values())
 
 

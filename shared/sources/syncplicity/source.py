@@ -17,7 +17,7 @@ from pydantic import AwareDatetime
 
 from shared.domain.addresses import InvalidAddressError, digest, normalise
 from shared.domain.connections import Connection
-from shared.domain.events import Change, Item, Principal, PrincipalKind, ShareEvent, Sharer
+from shared.domain.events import Item, Principal, PrincipalKind, ShareEvent, Sharer
 from shared.domain.platforms import ItemKind
 from shared.domain.reasons import Reason
 from shared.domain.sources import Delivery, FeedsPage, FoundFeed, Hint, Page, PermissionSet, Subscription
@@ -337,17 +337,7 @@ class SyncplicitySource:
     def _fact(self, item: Item, at: datetime, principal: Principal, role: str, **more: Any) -> ShareEvent:
         """Return what was seen. A permission has no id there: the item and the person make one."""
         reference = f"{item.id.removeprefix('syncpoint:')}:{_who(principal)}"
-        return ShareEvent(
-            id=f"seen:{digest(self._connection.id, item.id, reference, principal.group or '', at.isoformat())}",
-            connection=self._connection.id,
-            change=Change.KEPT,
-            at=at,
-            principal=principal,
-            role=role,
-            item=item,
-            reference=reference,
-            **more,
-        )
+        return ShareEvent.seen(self._connection.id, at, item, principal, role, reference, **more)
 
 
 def _now() -> datetime:
