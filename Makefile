@@ -36,7 +36,7 @@ test: lint browser ## All tests (and lint)
 lint: install ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy function_app.py functions shared local tests docs
+	$(BIN)/mypy function_app.py functions shared local tests docs bench
 	$(BIN)/lint-imports
 
 format: install ## Format the code and mend what ruff can mend

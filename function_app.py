@@ -6,6 +6,7 @@ from functions import (
     access_requests,
     account_maps,
     assets,
+    batches,
     deliveries,
     grants,
     invitations,
@@ -21,5 +22,5 @@ from functions import (
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for entrance in (deliveries, sources, shares, invitations, grants, moves, reconciliation, poison):
     app.register_functions(entrance.blueprint)
-for console in (access_requests, account_maps, tenant_check, openapi, assets):
+for console in (access_requests, account_maps, batches, tenant_check, openapi, assets):
     app.register_functions(console.blueprint)

@@ -6,6 +6,7 @@ A generated part stands between `<!-- generated: name -->` and `<!-- end -->`.
 import re
 import sys
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -13,14 +14,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from shared.domain.connections import Connection, Policy, Route
+from shared.domain.feeds import Health
 from shared.domain.platforms import RULES, Fidelity, ItemKind, PlatformRules, Role
 from shared.domain.reasons import Reason, State
 from shared.settings import Settings
 from shared.sources import SECRETS
+from shared.sources.files import Row
 from shared.workflows.ports import Timing
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 _PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -108,6 +111,35 @@ def patience() -> str:
     return _table(("Waiting for", "At most"), rows)
 
 
+def columns() -> str:
+    """The columns of a CSV file of existing shares."""
+    rows = [
+        (f"`{name}`", field.description or "", "yes" if field.is_required() else "")
+        for name, field in Row.model_fields.items()
+    ]
+    return _table(("Column", "Meaning", "Required"), rows)
+
+
+def health() -> str:
+    """What is said of a feed."""
+    return _table(("Health", "What it says"), [(f"`{one.value}`", one.sentence) for one in Health])
+
+
+def cadence() -> str:
+    """How often each platform is read without being told to."""
+
+    def words(every: timedelta | None) -> str:
+        if every is None:
+            return "never"
+        if every < timedelta(minutes=1):
+            return "every minute"
+        days, minutes = every.days, every.seconds // 60
+        return f"every {days} days" if days > 1 else "every day" if days else f"every {minutes} minutes"
+
+    rows = [(platform, words(rules.poll_every), words(rules.scan_every)) for platform, rules in RULES.items()]
+    return _table(("Platform", "Read without a notification", "Scanned by itself after the first scan"), rows)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "connection": lambda: _fields(Connection),
@@ -118,6 +150,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "roles": roles,
     "secrets": secrets,
     "patience": patience,
+    "columns": columns,
+    "health": health,
+    "cadence": cadence,
 }
 
 

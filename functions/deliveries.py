@@ -8,18 +8,28 @@ import azure.functions as func
 from shared.domain.trouble import RejectedError
 from shared.settings import SettingsError
 from shared.wiring import get_ports
-from shared.workflows.deliveries import accept_delivery
+from shared.workflows.deliveries import accept_delivery, answer_handshake
 
 blueprint = func.Blueprint()
 log = logging.getLogger("guestpass.deliveries")
 
+# A handshake's answer repeats what a stranger sent: no browser may make a page of it.
+_INERT = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
-@blueprint.route("webhooks/{connection}", methods=["POST"])
+
+@blueprint.route("webhooks/{connection}", methods=["GET", "POST"])
 async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
-    """202 accepted; 4xx not accepted, with the reason; 503 our own trouble, so that the platform tries again."""
+    """200 a handshake's answer; 202 (Dropbox: 200) accepted; 4xx not accepted, with the reason; 503 our own trouble, so
+    that the platform tries again."""
     connection = req.route_params["connection"]
     try:
-        await accept_delivery(await get_ports(), connection, req.headers, req.get_body())
+        ports = await get_ports()
+        proof = answer_handshake(ports, connection, req.params)
+        if proof is not None:
+            return func.HttpResponse(proof, mimetype="text/plain", charset="utf-8", headers=_INERT)
+        if req.method != "POST":
+            raise RejectedError(405, "method-not-allowed", "Deliveries are POST requests.")
+        status = await accept_delivery(ports, connection, req.headers, req.get_body())
     except RejectedError as rejection:
         log.warning("delivery rejected", extra={"reason": rejection.code})
         return _answer(rejection.status, rejection.code, rejection.sentence)
@@ -29,7 +39,7 @@ async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
     except Exception as trouble:
         log.error("delivery not taken", extra={"reason": type(trouble).__name__})
         return _answer(503, "not-ready", "The delivery could not be taken. Send it again.")
-    return _answer(202, "accepted", "The delivery was accepted.")
+    return _answer(status, "accepted", "The delivery was accepted.")
 
 
 def _answer(status: int, code: str, sentence: str) -> func.HttpResponse:

@@ -56,3 +56,15 @@ async def drain_grants(message: func.QueueMessage) -> None:
 async def drain_moves(message: func.QueueMessage) -> None:
     """Record a move that failed; the reconciler begins it again."""
     await _drain(Queue.MOVES, message)
+
+
+@blueprint.queue_trigger("message", f"{Queue.FEEDS}-poison", STORAGE)
+async def drain_feeds(message: func.QueueMessage) -> None:
+    """Record a feed that could not be worked on."""
+    await _drain(Queue.FEEDS, message)
+
+
+@blueprint.queue_trigger("message", f"{Queue.BATCHES}-poison", STORAGE)
+async def drain_batches(message: func.QueueMessage) -> None:
+    """Record a batch that could not go on."""
+    await _drain(Queue.BATCHES, message)

@@ -17,7 +17,10 @@ log = logging.getLogger("guestpass.queues")
 
 
 async def work_off[M: Message](
-    queue: Queue, kind: type[M], message: func.QueueMessage, workflow: Callable[[Ports, M], Awaitable[None]]
+    queue: Queue,
+    kind: type[M] | tuple[type[M], ...],
+    message: func.QueueMessage,
+    workflow: Callable[[Ports, M], Awaitable[None]],
 ) -> None:
     """Give the message to the workflow; waiting sends it again for later instead of failing.
 

@@ -1,10 +1,20 @@
-"""Deliveries become share events."""
+"""Deliveries become share events; feeds are polled and watched, batches go on; a timer looks after all of it."""
 
 import azure.functions as func
 
 from functions.queue_work import STORAGE, work_off
-from shared.domain.messages import DeliveryMessage, Queue
-from shared.workflows import deliveries
+from shared.domain.messages import (
+    BatchMessage,
+    DeliveryMessage,
+    FindFeedsMessage,
+    Message,
+    PollMessage,
+    Queue,
+    RenewMessage,
+)
+from shared.wiring import get_ports
+from shared.workflows import batches, deliveries, feeds
+from shared.workflows.ports import Ports
 
 blueprint = func.Blueprint()
 
@@ -13,3 +23,33 @@ blueprint = func.Blueprint()
 async def read_delivery(message: func.QueueMessage) -> None:
     """Read one delivery into share events."""
     await work_off(Queue.DELIVERIES, DeliveryMessage, message, deliveries.read_delivery)
+
+
+@blueprint.queue_trigger("message", Queue.FEEDS.value, STORAGE)
+async def work_on_feed(message: func.QueueMessage) -> None:
+    """Find feeds, poll one, or renew its subscription."""
+    await work_off(Queue.FEEDS, (FindFeedsMessage, PollMessage, RenewMessage), message, _work_on_feed)
+
+
+async def _work_on_feed(ports: Ports, message: Message) -> None:
+    match message:
+        case FindFeedsMessage():
+            await feeds.find_feeds(ports, message)
+        case PollMessage():
+            await feeds.poll_feed(ports, message)
+        case RenewMessage():
+            await feeds.renew_subscription(ports, message)
+
+
+@blueprint.queue_trigger("message", Queue.BATCHES.value, STORAGE)
+async def run_batch(message: func.QueueMessage) -> None:
+    """Do one page of a batch."""
+    await work_off(Queue.BATCHES, BatchMessage, message, batches.run_batch)
+
+
+@blueprint.timer_trigger("timer", "45 * * * * *")
+async def tend_sources(timer: func.TimerRequest) -> None:
+    """Send out what is due for feeds and batches."""
+    ports = await get_ports()
+    await feeds.tend_feeds(ports)
+    await batches.tend_batches(ports)

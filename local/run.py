@@ -39,7 +39,7 @@ _OWN_MAIL = {"GUESTPASS_MAIL": "own", "GUESTPASS_MAIL_SENDER": _SENDER}
 async def run() -> int:
     """Start, deliver, explain, and stay up until interrupted."""
     console = Console(highlight=False, soft_wrap=True)
-    console.print("Starting Azurite, the simulated tenant, Box's stand-in and the function app ...")
+    console.print("Starting Azurite, the simulated tenant, the platforms' stand-ins and the function app ...")
     async with (
         LocalWorld(ROOT / ".local" / "run", acceptance_schedule=_EVERY_5_SECONDS, settings=_OWN_MAIL) as world,
         Places.of(world) as places,

@@ -1,8 +1,8 @@
-"""The local world: Azurite, the simulated tenant, Box's stand-in, and the function app of this checkout on the local
-host, each a process of its own on a free port.
+"""The local world: Azurite, the simulated tenant, the stand-ins of the source platforms, and the function app of this
+checkout on the local host, each a process of its own on a free port.
 
     async with LocalWorld() as world:
-        world.host_url, world.tenant_url, world.box_url
+        world.host_url, world.tenant_url, world.stand_ins["box"]
 """
 
 import asyncio
@@ -12,11 +12,15 @@ import os
 import re
 import secrets
 import signal
+import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
+
+from local.platforms.google_keys import new_key
 
 ROOT = Path(__file__).resolve().parents[1]
 CONNECTIONS = ROOT / "local" / "connections.json"
@@ -27,6 +31,7 @@ _ACCOUNT = "devstoreaccount1"
 _KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 _READY = re.compile(r"listen(?:ing|s) (?:at|on) (http://127\.0\.0\.1:\d+)")
+_BOX = ("client_id", "client_secret", "enterprise_id", "primary_key", "secondary_key")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
@@ -48,6 +53,7 @@ class LocalWorld:
 
     Attributes:
         secrets: of each connection, by its id and the platform's name of the secret.
+        stand_ins: the address of each connection's platform, by the connection's id.
         environment: the app settings.
 
     Raises (on entering):
@@ -62,7 +68,8 @@ class LocalWorld:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.logs = directory / "logs"
-        self.host_url = self.tenant_url = self.box_url = ""
+        self.host_url = self.tenant_url = ""
+        self.stand_ins: dict[str, str] = {}
         self.secrets: dict[str, dict[str, str]] = {}
         self.environment: dict[str, str] = {}
         self._acceptance_schedule, self._settings = acceptance_schedule, dict(settings or {})
@@ -80,10 +87,16 @@ class LocalWorld:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         connections = json.loads(CONNECTIONS.read_text())["connections"]
-        self.secrets = {one["id"]: {name: _secret(name) for name in one["secrets"]} for one in connections}
-        identity_secret, box = secrets.token_hex(24), self.secrets["box"]
+        ports = dict(zip(("host", "google-workspace"), _free_ports(2), strict=True))
+        self.host_url = f"http://127.0.0.1:{ports['host']}"
+        # Connections that name the same setting share its value: the other Microsoft 365 tenant has two of them.
+        values = {setting: _secret(name) for one in connections for name, setting in one["secrets"].items()}
+        self.secrets = {
+            one["id"]: {name: values[setting] for name, setting in one["secrets"].items()} for one in connections
+        }
+        identity_secret = secrets.token_hex(24)
         python = (sys.executable, "-m")
-        azurite, tenant, stand_in = await asyncio.gather(
+        azurite, tenant, _ = await asyncio.gather(
             self._part(
                 stack,
                 "azurite",
@@ -93,21 +106,16 @@ class LocalWorld:
                 addresses=3,
             ),
             self._part(stack, "tenant", *python, "local.tenant", "--identity-secret", identity_secret),
-            self._part(
-                stack,
-                "box",
-                *(*python, "local.platforms.box", "--client-id", box["client_id"]),
-                *("--client-secret", box["client_secret"], "--enterprise-id", box["enterprise_id"]),
-            ),
+            self._start_platforms(stack, ports["google-workspace"]),
         )
-        self.tenant_url, self.box_url = tenant[0], stand_in[0]
-        box["api_url"] = self.box_url
+        self.tenant_url = tenant[0]
         self.environment = {
             "AzureWebJobsStorage": _connection_string(azurite),
             "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",  # the only one asked, and without probing
             "IDENTITY_ENDPOINT": f"{self.tenant_url}/msi/token",
             "IDENTITY_HEADER": identity_secret,
             "GUESTPASS_GRAPH_URL": f"{self.tenant_url}/v1.0",
+            "GUESTPASS_PUBLIC_URL": self.host_url,
             "GUESTPASS_CONNECTIONS_FILE": str(CONNECTIONS.relative_to(ROOT)),
             "GUESTPASS_DEVELOPMENT_PRINCIPAL": "demo administrator",
             "GUESTPASS_ACCEPTANCE_SCHEDULE": self._acceptance_schedule,
@@ -121,19 +129,38 @@ class LocalWorld:
             },
             **self._settings,
         }
-        host = await self._part(
-            stack,
-            "host",
-            *python,
-            "local.host",
-            "--app",
-            str(ROOT),
-            "--port",
-            "0",
-            "--verbose",
-            settings=self.environment,
-        )
-        self.host_url = host[0]
+        command = (*python, "local.host", "--app", str(ROOT), "--port", str(ports["host"]), "--verbose")
+        await self._part(stack, "host", *command, settings=self.environment)
+
+    async def _start_platforms(self, stack: AsyncExitStack, google_port: int) -> None:
+        """Start the stand-ins, each with the secrets of its connections, and tell the connections where they are."""
+        google = self.secrets["google-workspace"]
+        google_url, key = f"http://127.0.0.1:{google_port}", self.logs.parent / "google-key.json"
+        google["service_account"] = new_key(f"{google_url}/token")
+        key.write_text(google["service_account"])
+        stand_ins = {
+            "box": _options(self.secrets["box"], *_BOX),
+            "box-live": _options(self.secrets["box-live"], *_BOX),
+            "dropbox": _options(self.secrets["dropbox"], "app_key", "app_secret", "refresh_token"),
+            "google-workspace": ["--port", str(google_port), "--key", str(key), "--domain", "contoso.com"],
+            "syncplicity": _options(
+                self.secrets["syncplicity"], "app_key", "app_secret", "application_token", "company_id"
+            ),
+            "onedrive": _options(self.secrets["onedrive"], "tenant_id", "client_id", "client_secret"),
+        }
+        modules = {"box-live": "platforms.box", "google-workspace": "platforms.google_workspace", "onedrive": "tenant"}
+
+        async def start(name: str, options: list[str]) -> None:
+            module = f"local.{modules.get(name, f'platforms.{name}')}"
+            self.stand_ins[name] = (await self._part(stack, name, sys.executable, "-m", module, *options))[0]
+
+        await asyncio.gather(*(start(name, options) for name, options in stand_ins.items()))
+        self.stand_ins["office365"] = self.stand_ins["onedrive"]
+        for name, address in self.stand_ins.items():
+            microsoft = name in ("onedrive", "office365")
+            self.secrets[name]["api_url"] = f"{address}/v1.0" if microsoft else address
+            if microsoft:
+                self.secrets[name]["login_url"] = address
 
     async def _part(
         self,
@@ -198,12 +225,28 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             process.kill()
 
 
+def _options(values: Mapping[str, str], *names: str) -> list[str]:
+    return [word for name in names for word in (f"--{name.replace('_', '-')}", values[name])]
+
+
 def _secret(name: str) -> str:
-    if name == "signing_secret":
-        return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    if name == "enterprise_id":
-        return str(secrets.randbelow(10**9))
+    match name:
+        case "signing_secret":
+            return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        case "enterprise_id":
+            return str(secrets.randbelow(10**9))
+        case "tenant_id" | "client_id" | "company_id":
+            return str(uuid.uuid4())
+        case "administrator":
+            return "admin@contoso.com"
     return secrets.token_hex(24)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free now; two parts have to be told each other's address before they start."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in sockets]
 
 
 def _connection_string(addresses: list[str]) -> str:

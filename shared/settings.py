@@ -57,6 +57,15 @@ class Settings(BaseSettings):
         pattern="^https?://",
         description="Where a guest lands after accepting.",
     )
+    own_url: str | None = Field(
+        default=None,
+        alias="GUESTPASS_PUBLIC_URL",
+        pattern="^https?://[^/]+$",
+        description="Where the platforms reach this app, `https://host`; default: the app's own name in Azure.",
+    )
+    host_name: str | None = Field(
+        default=None, alias="WEBSITE_HOSTNAME", description="Set by App Service itself: the app's own host name."
+    )
     acceptance_schedule: str = Field(
         alias="GUESTPASS_ACCEPTANCE_SCHEDULE",
         pattern=r"^\s*\S+(\s+\S+){5}\s*$",
@@ -198,6 +207,13 @@ class Settings(BaseSettings):
             reminders=self.reminders,
             lifetime=timedelta(days=self.invitation_days),
         )
+
+    @property
+    def public_url(self) -> str | None:
+        """Where the platforms reach this app; None on a developer's machine that says nothing."""
+        if self.own_url is not None:
+            return self.own_url
+        return f"https://{self.host_name}" if self.host_name and self.in_azure else None
 
     @property
     def lag(self) -> timedelta:

@@ -46,11 +46,13 @@ async def _build() -> Ports:
     from shared.graph.client import Graph
     from shared.sharepoint.sites import SharePointSites
     from shared.sources import build_source
+    from shared.sources.files import LineFiles
     from shared.storage.account import CONTAINER, StorageAccount
     from shared.storage.blobs import BlobBodies
     from shared.storage.ledger import TableHistory, TableLedger
     from shared.storage.pacer import TablePacer
     from shared.storage.queues import StorageQueues
+    from shared.storage.sources import TableBatches, TableFeeds, TablePermissions
     from shared.storage.tables import TableAccountMaps, TableMarks, TableReferences, TableScopes, TableWorklist
 
     settings = get_settings()
@@ -83,6 +85,10 @@ async def _build() -> Ports:
         scopes=TableScopes(tables.get_table_client("scopes")),
         marks=TableMarks(tables.get_table_client("sources")),
         references=TableReferences(tables.get_table_client("sources")),
+        permissions=TablePermissions(tables.get_table_client("permissions")),
+        feeds=TableFeeds(tables.get_table_client("sources")),
+        batches=TableBatches(tables.get_table_client("batches")),
+        files=LineFiles(),
         bodies=BlobBodies(account.blobs.get_container_client(CONTAINER)),
         queues=StorageQueues(account.queues),
         directory=EntraDirectory(graph, settings.redirect_url, settings.identity_client_id),
@@ -108,4 +114,5 @@ async def _build() -> Ports:
         mail_rules=settings.mail_rules,
         sender=settings.mail_sender,
         timing=Timing(lag=settings.lag, retry=settings.retry),
+        public_url=settings.public_url,
     )

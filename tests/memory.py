@@ -4,20 +4,25 @@ Every operation first awaits its hook with its name (`ledger.commit`), so that a
 one go first; it takes effect at once after that. Values are kept as JSON text, so that no two hands hold one object.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.addresses import InvalidAddressError, normalise
+from shared.domain.batches import Batch
 from shared.domain.connections import Destination
-from shared.domain.events import Item, Principal
+from shared.domain.events import Change, Item, Principal, ShareEvent
+from shared.domain.feeds import Feed
 from shared.domain.grants import Grant, Scope
 from shared.domain.guests import Guest
 from shared.domain.ledger import Book, Changes
 from shared.domain.maps import Mapped
 from shared.domain.messages import ListEntry, Message, Outbox, Queue, Record
+from shared.domain.reasons import Reason
 from shared.domain.shares import Share
 from shared.domain.trouble import ConflictError
+from shared.domain.value import Value
 from shared.storage.envelope import decode, encode
 from shared.storage.rows import newest_first, oldest_first
 from shared.workflows.ports import Clock
@@ -333,6 +338,148 @@ class MemoryAccountMaps(Port):
         self.rows[row] = entry.model_dump_json(exclude={"version"}), int(entry.version or 0) + 1
 
 
+class MemoryPermissions(Port):
+    """What was seen of the items at the sources."""
+
+    def __init__(self, step: Hook = carry_on) -> None:
+        """Begin empty."""
+        super().__init__(step)
+        self.facts: dict[tuple[str, str], dict[str, str]] = {}
+        self.items: dict[str, dict[str, tuple[str, datetime | None]]] = {}
+
+    async def known(self, connection: str, item_id: str) -> Mapping[str, ShareEvent]:
+        """What is known of an item."""
+        await self.step("permissions.known")
+        facts = self.facts.get((connection, item_id), {})
+        return {permission: ShareEvent.model_validate_json(fact) for permission, fact in facts.items()}
+
+    async def note(self, fact: ShareEvent) -> None:
+        """Keep a fact if it is the newest about its permission; a loss takes the permission out."""
+        await self.step("permissions.note")
+        assert fact.item is not None
+        facts = self.facts.setdefault((fact.connection, fact.item.id), {})
+        known = facts.get(fact.permission)
+        if known is None or fact.outranks(ShareEvent.model_validate_json(known)):
+            facts[fact.permission] = fact.model_dump_json()
+            if fact.change is Change.LOST:
+                del facts[fact.permission]
+        if fact.change is not Change.LOST:
+            self._touch(fact.connection, fact.item, None)
+
+    async def mark_read(self, connection: str, item: Item, at: datetime) -> None:
+        """Note that an item was read."""
+        await self.step("permissions.mark_read")
+        self._touch(connection, item, at)
+
+    def _touch(self, connection: str, item: Item, at: datetime | None) -> None:
+        items = self.items.setdefault(connection, {})
+        _, read_at = items.get(item.id, ("", None))
+        items[item.id] = item.model_dump_json(), at or read_at
+
+    async def unread_since(self, connection: str, at: datetime, after: str) -> AsyncIterator[tuple[str, Item]]:
+        """The items that were not read since then."""
+        await self.step("permissions.unread_since")
+        for name, (item, read_at) in sorted(self.items.get(connection, {}).items()):
+            if name > after and (read_at is None or read_at < at):
+                yield name, Item.model_validate_json(item)
+
+    async def forget(self, connection: str, item_id: str) -> None:
+        """Forget an item of which nothing is known."""
+        await self.step("permissions.forget")
+        if not self.facts.get((connection, item_id)):
+            self.items.get(connection, {}).pop(item_id, None)
+
+
+class MemoryRows[T: Value](Port):
+    """Rows with a version each."""
+
+    def __init__(self, model: type[T], step: Hook = carry_on) -> None:
+        """Begin empty."""
+        super().__init__(step)
+        self._model = model
+        self.rows: dict[tuple[str, ...], tuple[str, int]] = {}
+
+    async def load(self, *key: str) -> tuple[T | None, str | None]:
+        """One row and its version."""
+        if key not in self.rows:
+            return None, None
+        text, version = self.rows[key]
+        return self._model.model_validate_json(text), str(version)
+
+    def swap(self, value: T, version: str | None, *key: str) -> None:
+        """Write a row at that version. Raises ConflictError."""
+        _, now = self.rows.get(key, ("", None))
+        if version != (None if now is None else str(now)):
+            raise ConflictError("the row was changed by somebody else")
+        self.rows[key] = value.model_dump_json(), (now or 0) + 1
+
+
+class MemoryFeeds(MemoryRows[Feed]):
+    """The feeds."""
+
+    def __init__(self, step: Hook = carry_on) -> None:
+        """Begin empty."""
+        super().__init__(Feed, step)
+
+    async def get(self, connection: str, name: str) -> tuple[Feed | None, str | None]:
+        """One feed and its version."""
+        await self.step("feeds.get")
+        return await self.load(connection, name)
+
+    async def put(self, feed: Feed, version: str | None) -> None:
+        """Write a feed."""
+        await self.step("feeds.put")
+        self.swap(feed, version, feed.connection, feed.name)
+
+    async def remove(self, connection: str, name: str) -> None:
+        """Forget a feed."""
+        await self.step("feeds.remove")
+        self.rows.pop((connection, name), None)
+
+    async def read(self, connection: str) -> AsyncIterator[Feed]:
+        """All feeds of a connection."""
+        await self.step("feeds.read")
+        for key in sorted(key for key in self.rows if key[0] == connection):
+            if (feed := (await self.load(*key))[0]) is not None:
+                yield feed
+
+
+class MemoryBatches(MemoryRows[Batch]):
+    """The batches and their outcomes."""
+
+    def __init__(self, step: Hook = carry_on) -> None:
+        """Begin empty."""
+        super().__init__(Batch, step)
+        self.noted: dict[str, dict[str, Reason]] = {}
+
+    async def get(self, ident: str) -> tuple[Batch | None, str | None]:
+        """One batch and its version."""
+        await self.step("batches.get")
+        return await self.load(ident)
+
+    async def put(self, batch: Batch, version: str | None) -> None:
+        """Write a batch."""
+        await self.step("batches.put")
+        self.swap(batch, version, batch.id)
+
+    async def read(self) -> AsyncIterator[Batch]:
+        """All batches, newest first."""
+        await self.step("batches.read")
+        for key in sorted(self.rows, reverse=True):
+            if (batch := (await self.load(*key))[0]) is not None:
+                yield batch
+
+    async def note(self, ident: str, event: str, outcome: Reason) -> None:
+        """Note what came of an event."""
+        await self.step("batches.note")
+        self.noted.setdefault(ident, {})[event] = outcome
+
+    async def outcomes(self, ident: str) -> Mapping[Reason, int]:
+        """How many events came to what."""
+        await self.step("batches.outcomes")
+        return Counter(self.noted.get(ident, {}).values())
+
+
 class MemoryBodies(Port):
     """The bodies."""
 
@@ -350,6 +497,12 @@ class MemoryBodies(Port):
         """Read a body."""
         await self.step("bodies.get")
         return self.bodies.get(name)
+
+    async def part(self, name: str, start: int, length: int) -> bytes | None:
+        """Read a part of a body."""
+        await self.step("bodies.part")
+        body = self.bodies.get(name)
+        return None if body is None else body[start : start + length]
 
     async def delete(self, name: str) -> None:
         """Delete a body."""

@@ -17,6 +17,8 @@ from local.demo.steps import Story
 from local.demo.verdict import differences, leaks, read_logs
 from local.world import ROOT, LocalWorld, run_in_world
 
+# What a connection takes from settings although everybody may know it.
+_NO_SECRETS = ("api_url", "login_url", "enterprise_id", "tenant_id", "company_id", "administrator")
 EXCHANGES = ROOT / ".local" / "graph-exchanges.json"
 
 
@@ -24,9 +26,9 @@ async def demonstrate(story: Story, *, keep: bool) -> int:
     """Play, compare, report; with `keep` stay up until interrupted."""
     console, started = Console(), time.monotonic()
     with Live(console) as live:
-        live.tell("Starting Azurite, tenant, Box's stand-in and the function app", 0, 1)
+        live.tell("Starting Azurite, the tenant, the platforms and the app", 0, 1)
         async with LocalWorld() as world, Places.of(world) as places:
-            live.tell("Starting Azurite, tenant, Box's stand-in and the function app", 1, 1)
+            live.tell("Starting Azurite, the tenant, the platforms and the app", 1, 1)
             console.print(
                 f"Administrator's page, while this runs: {world.host_url}/api/access-requests", soft_wrap=True
             )
@@ -48,8 +50,9 @@ def _leaks(story: Story, world: LocalWorld, outcome: Outcome) -> list[str]:
             value
             for names in world.secrets.values()
             for name, value in names.items()
-            if name not in ("api_url", "enterprise_id")
+            if name not in (*_NO_SECRETS, "service_account")
         ),
+        *json.loads(world.secrets["google-workspace"]["service_account"])["private_key"].splitlines()[1:-1],
         world.environment["IDENTITY_HEADER"],
         *(mail["url"].partition("ticket=")[2] for mail in outcome.tenant["mails"] if mail["kind"] == "invitation"),
     }

@@ -34,7 +34,7 @@ class Answer:
 
 
 class Sources:
-    """Both source accounts: what they say, and when.
+    """What Box and the relay say, and when.
 
     Args:
         secrets: of each connection, by its id and the platform's name of the secret.
@@ -46,11 +46,9 @@ class Sources:
 
     async def send(self, session: aiohttp.ClientSession, chapter: int, step: Step) -> list[Answer]:
         """Deliver a step as often as it says; return the answers."""
-        at = self._started + timedelta(seconds=chapter * _CHAPTER_SECONDS + step.at)
-        name = _digest(step.source, step.person, step.item, step.change, step.role or "", at.isoformat())
-        event_id = name
+        at, name = self._when(step, chapter)
         if step.damage:
-            event_id = name = f"{name}-{_digest(step.damage)[:8]}"
+            name = f"{name}-{_digest(step.damage)[:8]}"
         event_id = f"box:{name}" if step.source == "box" else f"inbound:{_inbound_id(_RELAY, name)}"
         connection = "nowhere" if step.damage == "no such connection" else step.source
         answers = []
@@ -65,6 +63,15 @@ class Sources:
                 code = (await response.json())["code"]
                 answers.append(Answer(step, event_id, response.status, code))
         return answers
+
+    def document(self, step: Step, chapter: int) -> dict[str, Any]:
+        """What a relay writes about a step, for a file."""
+        at, name = self._when(step, chapter)
+        return _document(step, name, at, self._started)
+
+    def _when(self, step: Step, chapter: int) -> tuple[datetime, str]:
+        at = self._started + timedelta(seconds=chapter * _CHAPTER_SECONDS + step.at)
+        return at, _digest(step.source, step.person, step.item, step.change, step.role or "", at.isoformat())
 
     def _box(self, step: Step, name: str, at: datetime, now: datetime) -> Delivered:
         keys = self._secrets["box"]["primary_key"], self._secrets["box"]["secondary_key"]

@@ -22,8 +22,9 @@ class Places:
     """HTTP calls to a local world. Raises aiohttp.ClientResponseError for an answer that is not a success."""
 
     def __init__(self, world: LocalWorld, session: aiohttp.ClientSession) -> None:
-        self._requests, self._maps = f"{world.host_url}/api/access-requests", f"{world.host_url}/api/account-maps"
-        self._admin, self._tenant, self._box = f"{world.host_url}/admin", world.tenant_url, world.box_url
+        self._api, self._admin = f"{world.host_url}/api", f"{world.host_url}/admin"
+        self._requests, self._maps = f"{self._api}/access-requests", f"{self._api}/account-maps"
+        self._tenant, self._stand_ins = world.tenant_url, world.stand_ins
         self.session = session
 
     @classmethod
@@ -36,7 +37,7 @@ class Places:
     async def seed(self, tenant: Json, box: Json) -> None:
         """Fill the tenant and the Box account."""
         await self._call("POST", f"{self._tenant}/control/seed", tenant)
-        await self._call("POST", f"{self._box}/control/seed", box)
+        await self._call("POST", f"{self._stand_ins['box']}/control/seed", box)
 
     # The administrators' interface.
 
@@ -68,6 +69,37 @@ class Places:
         """Import an account map: look at the changes, then confirm them."""
         plan = await self._call("POST", self._maps, {"csv": csv})
         await self._call("POST", self._maps, {"csv": csv, "confirm": plan["confirm"]})
+
+    # Source accounts.
+
+    async def accounts(self) -> list[Json]:
+        """Every connection with its feeds."""
+        return list((await self._call("GET", f"{self._api}/sources"))["sources"])
+
+    async def scan(self, connection: str) -> Json:
+        """Start a scan; the batch."""
+        return await self._call("POST", f"{self._api}/sources/{connection}/scan", {})
+
+    async def upload(self, connection: str, lines: str) -> Json:
+        """Upload a file of JSON lines; the batch."""
+        url, headers = f"{self._api}/sources/{connection}/shares", {"Content-Type": "application/x-ndjson"}
+        async with self.session.post(url, data=lines.encode(), headers=headers) as response:
+            response.raise_for_status()
+            return dict(await response.json())
+
+    async def batch(self, batch: str) -> Json:
+        """How far a batch is."""
+        return await self._call("GET", f"{self._api}/batches/{batch}")
+
+    async def act(self, source: str, act: Json) -> None:
+        """Do what a user of a platform does, and wait until the platform has told what it tells."""
+        await self._call("POST", f"{self._stand_ins[source]}/control/act", act)
+        await self._call("POST", f"{self._stand_ins[source]}/control/idle")
+
+    async def set_webhook(self, source: str) -> None:
+        """Enter the address for webhooks by hand, as one does in Dropbox's App Console."""
+        address = {"address": f"{self._api}/webhooks/{source}"}
+        await self._call("POST", f"{self._stand_ins[source]}/control/webhook", address)
 
     # The host.
 

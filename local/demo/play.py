@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 
 from local.demo.deliver import Answer, Sources, box_account
+from local.demo.passages import Passages
 from local.demo.places import Json, Places
 from local.demo.steps import Chapter, Story
 from local.world import LocalWorld
@@ -26,6 +27,7 @@ class Outcome:
     tenant: Json = field(default_factory=dict)
     exchanges: list[Json] = field(default_factory=list)
     host: Json = field(default_factory=dict)
+    batches: list[Json] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
 
 
@@ -36,12 +38,15 @@ async def play(story: Story, world: LocalWorld, places: Places, tell: Tell) -> O
     await places.seed(dict(story.tenant), box_account(steps, story.groups))
     if story.account_map:
         await places.map_accounts(story.account_map)
+    await player.open_passages()
     for number, chapter in enumerate(story.chapters):
         outcome.answers += await player.deliver(number, chapter)
         await player.review(chapter)
         await player.accept(chapter)
+    await player.close_passages()
     await player.settle()
-    outcome.unfinished = player.unfinished
+    outcome.unfinished = player.unfinished + player.passages.faults
+    outcome.batches = list(player.passages.batches.values())
     outcome.people = [await places.explain(person["guest"]) for person in await places.people()]
     outcome.tenant, outcome.exchanges = await places.tenant(), await places.exchanges()
     outcome.host = await places.host_status()
@@ -57,7 +62,22 @@ class _Player:
     def __init__(self, world: LocalWorld, places: Places, tell: Tell) -> None:
         self._places, self._tell = places, tell
         self._sources = Sources(world.host_url, world.secrets, story_began())
+        self.passages = Passages(places, self._sources)
         self.unfinished: list[str] = []
+
+    async def open_passages(self) -> None:
+        """Every platform: what was shared before, then what is shared while Guestpass runs."""
+        await self.passages.open()
+        await self._until("Source accounts found and subscribed to", self.passages.ready)
+        await self.passages.act()
+
+    async def close_passages(self) -> None:
+        """Every platform: what changes, what nobody tells, and the scans that find it."""
+        await self.passages.change()
+        await self.settle()
+        await self.passages.keep_silent()
+        await self.passages.scan()
+        await self._until("Source accounts scanned", self.passages.scanned)
 
     async def deliver(self, number: int, chapter: Chapter) -> list[Answer]:
         """Deliver what happened, in the order of the chapter, `at_once` deliveries side by side."""

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from local.demo.places import Json
 from local.demo.play import Outcome
+from local.demo.seven import BEFORE, CHANGED, LIVE, LOST, REMOVED, SEVEN
 
 _STATE_STYLES = {
     "granted": "green",
@@ -21,6 +22,15 @@ _STATE_STYLES = {
     "refused": "red",
     "ignored": "dim",
     "revoked": "blue",
+}
+
+
+_PASSAGES = {
+    LIVE: "Live",
+    CHANGED: "Role",
+    REMOVED: "Removed",
+    LOST: "Untold",
+    BEFORE: "Before",
 }
 
 
@@ -60,6 +70,8 @@ def show(console: Console, outcome: Outcome, faults: list[str], seconds: float) 
     """Print the tables, the counts, and the verdict."""
     console.print(_shares(outcome.people))
     console.print(_permissions(outcome.tenant))
+    console.print(_passages(outcome))
+    console.print(_batches(outcome))
     console.print(_counts(outcome))
     for fault in faults:
         console.print(f"[red]✗[/red] {fault}", highlight=False, soft_wrap=True)
@@ -110,6 +122,24 @@ def _permissions(tenant: Json) -> Table:
                 row["role"],
                 f"[dim]{how}, as above[/]" if row["copied"] else how,
             )
+    return table
+
+
+def _passages(outcome: Outcome) -> Table:
+    """One row per platform: what the partner holds in the end of each of the five things."""
+    table = _table("Every platform; untold and from before: found by a scan", "Source", *_PASSAGES.values())
+    real = {(row["mail"], row["drive"], row["path"]): row["role"] for row in outcome.tenant["permissions"]}
+    for one in SEVEN:
+        held = [real.get((one.person, one.drive, f"{one.place}/{name}"), "nothing") for name in _PASSAGES]
+        table.add_row(one.source, *held)
+    return table
+
+
+def _batches(outcome: Outcome) -> Table:
+    table = _table("What the scans and the file brought", "Batch", "Items", "Shares", "Outcomes")
+    for batch in outcome.batches:
+        came_to = ", ".join(f"{number} {reason}" for reason, number in batch["outcomes"].items())
+        table.add_row(f"{batch['kind']} of {batch['connection']}", str(batch["items"]), str(batch["shares"]), came_to)
     return table
 
 

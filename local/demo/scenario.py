@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local.demo.seven import SEVEN
 from local.demo.steps import Chapter, Permission, Share, Step, Story
 
 # --- What is at the destination before anything happens.
@@ -275,6 +276,7 @@ _SHARES = (
     Share("box", "lea@partner.example", "/Projects/Beta", "revoked/removed-at-source"),
     Share("securisync", "lea@partner.example", "/Team/Two", "revoked/removed-at-source"),
     Share("securisync", "lea@partner.example", "/Team/One", "granted/direct"),
+    Share("office365", "Sales Owners", "/sites/Sales/Documents", "ignored/group"),
 )
 
 # Of those shared with before anybody accepts, Ben, Carla and Eli have a sharer who may invite: nobody is asked.
@@ -289,6 +291,7 @@ _APPROVED = frozenset(
 )
 _PRE_APPROVED = frozenset({"ben@partner.example", "carla@partner.example", "eli@partner.example"})
 _MO = frozenset({"mo@partner.example"})
+_SEVEN = frozenset(passage.person for passage in SEVEN)
 
 
 def _drive(name: str, paths: set[str]) -> dict[str, Any]:
@@ -301,10 +304,14 @@ def _drives() -> list[dict[str, Any]]:
     box = {step.item for step in _FIRST if step.source == "box" and step.kind != "root"} - {"/Why?"}
     legal = {path for path in box if path.startswith("/Legal/")}
     sync = {step.item for step in _FIRST if step.source == "securisync" and step.kind != "root"}
+    seven: dict[str, set[str]] = {}
+    for passage in SEVEN:
+        seven.setdefault(passage.drive.removeprefix("drive-"), set()).update(passage.items)
     return [
-        _drive("box", box - legal),
+        _drive("box", (box - legal) | seven.pop("box")),
         _drive("legal", {path.replace("/Legal", "/Matters") for path in legal}),
-        _drive("sync", {"/SecuriSync" + path for path in sync}),
+        _drive("sync", {"/SecuriSync" + path for path in sync} | seven.pop("sync")),
+        *(_drive(name, paths) for name, paths in seven.items()),
     ]
 
 
@@ -313,7 +320,12 @@ STORY = Story(
         "users": _USERS,
         "drives": _drives(),
         "permissions": [{"drive": p.drive, "path": p.path, "user": p.person, "role": p.role} for p in _FOREIGN],
-        "policies": {"directoryLagSeconds": 1, "sharePointLagSeconds": 1, "acceptanceLagSeconds": 1},
+        "policies": {
+            "directoryLagSeconds": 1,
+            "sharePointLagSeconds": 1,
+            "acceptanceLagSeconds": 1,
+            "resourceUnitsPerMinute": 2_500,  # what Microsoft allows to a tenant of 1,000 to 5,000 licences
+        },
     },
     groups={
         "Field team": ("ola@partner.example", "pia@partner.example", "ivo@contoso.com"),
@@ -323,9 +335,9 @@ STORY = Story(
         Chapter(
             "shares from before anybody accepts",
             _FIRST,
-            approved=_APPROVED,
+            approved=_APPROVED | _SEVEN,
             denied=frozenset({"fay@partner.example"}),
-            accepting=_APPROVED | _PRE_APPROVED - {"eli@partner.example"},
+            accepting=_APPROVED | _SEVEN | _PRE_APPROVED - {"eli@partner.example"},
         ),
         Chapter(
             "what changes afterwards",
@@ -336,9 +348,9 @@ STORY = Story(
         ),
         Chapter("what is taken back in the end", _LAST),
     ),
-    invited=_APPROVED | _PRE_APPROVED | _MO,
-    shares=_SHARES,
-    given=_GIVEN,
+    invited=_APPROVED | _SEVEN | _PRE_APPROVED | _MO,
+    shares=(*_SHARES, *(share for passage in SEVEN for share in passage.shares)),
+    given=(*_GIVEN, *(permission for passage in SEVEN for permission in passage.permissions)),
     foreign=_FOREIGN,
     account_map=(
         "connection,source,destination\n"

@@ -54,7 +54,7 @@ class Permission:
 class Share:
     """A share as the access-requests API must show it; `item` None while the source hides it."""
 
-    source: Source
+    source: str
     person: str
     item: str | None
     reason: str

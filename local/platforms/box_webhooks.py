@@ -21,6 +21,7 @@ def delivery(
     event_id: str | None = None,
     sent_at: datetime | None = None,
     created_by: Mapping[str, str] = SERVICE_USER,
+    webhook_id: str = "53",
 ) -> tuple[dict[str, str], bytes]:
     """Return headers and body of one attempt to deliver that `trigger` happened at `at` to `source`.
 
@@ -32,7 +33,7 @@ def delivery(
         "id": event_id or str(uuid.uuid4()),
         "created_at": at.isoformat(timespec="seconds"),
         "trigger": trigger,
-        "webhook": {"id": "53", "type": "webhook"},
+        "webhook": {"id": webhook_id, "type": "webhook"},
         "created_by": dict(created_by),
         "source": dict(source),
         "additional_info": [],

@@ -31,7 +31,9 @@ class Call:
     @property
     def sharepoint(self) -> bool:
         """Whether SharePoint, rather than the directory, answers."""
-        return self.path.startswith(("/drives/", "/shares/", "/admin/sharepoint"))
+        return self.path.startswith(("/drives/", "/shares/", "/admin/sharepoint", "/sites")) or self.path.endswith(
+            "/drive"
+        )
 
     def check_options(self, *allowed: str) -> None:
         """Raises GraphError 400 for a query option that the call does not declare."""

@@ -1,6 +1,5 @@
 """Control of the tenant by the demo and the tests: build a world, change it, watch it."""
 
-import base64
 import functools
 import uuid
 from collections import Counter
@@ -16,7 +15,7 @@ from local.tenant.errors import GraphError
 from local.tenant.server import TENANT, Fault, Tenant
 from local.tenant.shapes import new_item_id
 from local.tenant.sharing import Place
-from local.tenant.state import Drive, Entry, ExternalUserState, Item, ItemKind, User, Wire, World, iso
+from local.tenant.state import Drive, Entry, ExternalUserState, Group, Item, ItemKind, User, Wire, World, iso
 
 
 class SeedUser(Wire):
@@ -59,12 +58,21 @@ class SeedPermission(Wire):
     role: str
 
 
+class SeedGroup(Wire):
+    """A group of the directory; the members are ids of users and of groups."""
+
+    id: str
+    display_name: str
+    members: list[str]
+
+
 class Seed(Wire):
     """A whole world; `policies` are settings."""
 
     users: tuple[SeedUser, ...] = ()
     drives: tuple[SeedDrive, ...] = ()
     permissions: tuple[SeedPermission, ...] = ()
+    groups: tuple[SeedGroup, ...] = ()
     verified_domains: list[str] | None = None
     policies: dict[str, Any] = Field(default_factory=dict)
 
@@ -115,7 +123,7 @@ def _user(world: World, seed: SeedUser, now: float) -> User:
 def _drive(seed: SeedDrive, now: float) -> Drive:
     drive = Drive(seed.id, seed.name, seed.root_id or new_item_id())
     owners = f"{seed.name} Owners"
-    key = base64.urlsafe_b64encode(owners.encode()).decode().rstrip("=")
+    key = sharing.group_permission_id(owners)
     drive.add(Item(drive.root_id, "root", "folder", None, now, entries={key: Entry(key, "owner", group=owners)}))
     for item in seed.items:
         _add_item(drive, item, now)
@@ -158,6 +166,8 @@ def build(tenant: Tenant, seed: Seed) -> None:
     world, now = tenant.world, tenant.clock.now()
     for user in seed.users:
         world.keep(_user(world, user, now))
+    for group in seed.groups:
+        world.groups[group.id] = Group(group.id, group.display_name, group.members)
     for drive in seed.drives:
         world.drives[drive.id] = _drive(drive, now)
     for permission in seed.permissions:
@@ -228,8 +238,11 @@ def _json(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
 
     @functools.wraps(handler)
     async def handle(request: web.Request) -> web.Response:
+        tenant = request.app[TENANT]
         try:
-            return web.json_response(await handler(request.app[TENANT], request))
+            answer = await handler(tenant, request)
+            tenant.notifier.tell(tenant.world, tenant.registration.tenant_id)
+            return web.json_response(answer)
         except ValidationError as error:
             return web.json_response({"error": error.errors(include_url=False, include_context=False)}, status=422)
         except GraphError as error:

@@ -19,6 +19,7 @@ class GraphError(Exception):
     message: str
     inner: Mapping[str, Any] | None = field(default_factory=dict)
     retry_after: float | None = None
+    location: str | None = None
 
     def body(self, date: str, request_id: str, client_request_id: str) -> dict[str, Any]:
         """The JSON body of the answer."""
@@ -30,7 +31,12 @@ class GraphError(Exception):
 
     def headers(self) -> dict[str, str]:
         """Headers of the answer; Retry-After is in whole seconds."""
-        return {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
+        headers = {} if self.location is None else {"Location": self.location}
+        return (
+            headers
+            if self.retry_after is None
+            else {**headers, "Retry-After": str(max(1, math.ceil(self.retry_after)))}
+        )
 
 
 def unauthorized(message: str) -> GraphError:

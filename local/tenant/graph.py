@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from local.tenant import directory, mailing, organization, sharing
+from local.tenant import delta, directory, drives, mailing, organization, sharing, subscriptions
 from local.tenant.calls import Answer, Call, moment, page, select
 from local.tenant.errors import (
     GraphError,
@@ -50,6 +50,12 @@ class Graph:
             return self._item(call, match)
         if organization.knows(call.path):
             return organization.answer(self.world, call)
+        if subscriptions.concerns(call):
+            return subscriptions.answer(self.world, call, self.clock.now())
+        if call.method == "GET" and (listing := drives.handler(self.world, call)):
+            if call.sharepoint:
+                self.throttle.units.spend(1)
+            return listing()
         share, user = _SHARE_PATH.fullmatch(call.path), _USER_PATH.fullmatch(call.path)
         send = _SEND_PATH.fullmatch(call.path)
         match call.method, call.path:
@@ -154,6 +160,8 @@ class Graph:
             ("POST", "/invite"): lambda place: self._grant(call, place),
             ("POST", "/createLink"): lambda place: self._create_link(call, place),
         }
+        if changes := delta.PATH.fullmatch(rest):
+            handlers["GET", rest] = lambda place: delta.answer(self.world, call, place, changes)
         if permission:
             key = permission[1]
             handlers |= {
@@ -163,7 +171,7 @@ class Graph:
             }
         if rest in ("/invite", "/createLink"):
             self.throttle.sharing.spend(1)
-        self.throttle.units.spend(5 if rest else 1)
+        self.throttle.units.spend((1 if changes else 5) if rest else 1)
         if call.method != "GET":
             call.check_options()
         handle = handlers.get((call.method, rest))

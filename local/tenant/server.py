@@ -26,7 +26,10 @@ from local.tenant.errors import (
     user_not_found,
 )
 from local.tenant.graph import Graph
+from local.tenant.login import Registration
+from local.tenant.notifier import Notifier
 from local.tenant.state import Clock, Wire, World, iso
+from local.tenant.subscriptions import COLLECTION, prove
 from local.tenant.throttle import Throttle
 
 AUDIENCE = "https://graph.microsoft.com"
@@ -69,6 +72,8 @@ class Tenant:
     """The service's whole state. Tokens live by the real clock, as their holders do."""
 
     identity_secret: str
+    registration: Registration = field(default_factory=Registration)
+    notifier: Notifier = field(default_factory=Notifier)
     clock: Clock = field(default_factory=Clock)
     world: World = field(default_factory=World)
     faults: list[tuple[Fault, int]] = field(default_factory=list)
@@ -167,6 +172,15 @@ async def issue_token(request: web.Request) -> web.Response:
     )
 
 
+async def sign_in(request: web.Request) -> web.Response:
+    """Microsoft Entra's token endpoint for the registered app."""
+    tenant, form = request.app[TENANT], {name: str(value) for name, value in (await request.post()).items()}
+    response, token = tenant.registration.token(request.match_info["tenant"], form, AUDIENCE)
+    if token is not None:
+        tenant.tokens[token] = tenant.registration.expires()
+    return response
+
+
 async def speak_graph(request: web.Request) -> web.StreamResponse:
     """Answer one Graph call and record the exchange."""
     tenant = request.app[TENANT]
@@ -187,7 +201,10 @@ async def speak_graph(request: web.Request) -> web.StreamResponse:
     try:
         _check_token(tenant, request)
         fault = tenant.take_fault(call)
+        if fault is None and (call.method, call.path) == ("POST", COLLECTION):
+            await prove(call)
         answer = tenant.answer(call, fault)
+        tenant.notifier.tell(tenant.world, tenant.registration.tenant_id)
     except GraphError as error:
         body = error.body(iso(tenant.clock.now()), request_id, client_request_id)
         answer = Answer(error.status, body, error.headers())

@@ -42,6 +42,11 @@ def permission_id(user: User) -> str:
     return base64.urlsafe_b64encode(user.claims_login.encode()).decode().rstrip("=")
 
 
+def group_permission_id(name: str) -> str:
+    """The id of a site group's permission."""
+    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
 def share_id(web_url: str) -> str:
     """A sharing URL in the form that /shares/{id} takes."""
     return "u!" + base64.urlsafe_b64encode(web_url.encode()).decode().rstrip("=")
@@ -123,7 +128,7 @@ def grant(place: Place, user: User, role: str, *, retain: bool = True) -> Entry:
     entries = own_entries(place, retain=retain)
     entry = Entry(permission_id(user), role, user_id=user.id, granted_while_pending=user.pending)
     entries[entry.id] = entry
-    place.item.changes += 1
+    place.drive.touch(place.item, sharing=True)
     return entry
 
 
@@ -148,7 +153,7 @@ def create_link(place: Place, body: Mapping[str, Any], members: Sequence[User]) 
     add_members(link, members)
     entry = Entry(link.id, LINK_TYPES[kind], link=link)
     entries[entry.id] = entry
-    place.item.changes += 1
+    place.drive.touch(place.item, sharing=True)
     return entry, True
 
 
@@ -184,15 +189,18 @@ def change_role(place: Place, identifier: str, roles: Any) -> Entry:
     if entry.user_id is None:
         raise GraphError(400, "notSupported", "Updating this type of permission is not supported.")
     entry.role, entry.copied = check_roles(roles), False
-    place.item.changes += 1
+    place.drive.touch(place.item, sharing=True)
     return entry
 
 
 def revoke(place: Place, identifier: str) -> None:
-    """Remove an own entry; the item stays without inheritance."""
+    """Remove an own entry; the item stays without inheritance. A delta does not tell of removed links."""
     entries, entry = own_entry(place, identifier)
     del entries[entry.id]
-    place.item.changes += 1
+    if entry.link:
+        place.item.changes += 1
+    else:
+        place.drive.touch(place.item, sharing=True)
 
 
 def held(world: World, place: Place, now_iso: str, *, own_only: bool) -> list[dict[str, Any]]:

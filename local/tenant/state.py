@@ -47,6 +47,9 @@ class Settings(Wire):
     invitations_per_5_seconds: int = 150
     sharing_mails_per_hour: int = 200
     permissions_page_size: int = Field(default=100, ge=1)
+    delta_page_size: int = Field(default=200, ge=1)
+    delta_repeats_items: bool = False
+    groups_hide_members: bool = False
 
     initial_domain: str = "contoso.onmicrosoft.com"
     verified_domains: list[str] = ["contoso.com"]
@@ -180,9 +183,10 @@ class Link:
 
 @dataclass
 class Entry:
-    """One permission on one item, held by a user, a site group or a link.
+    """One permission on one item, held by a user, a site group, a group of the directory or a link.
 
-    `copied` marks an entry that was inherited until a first grant on the item made it explicit.
+    `copied` marks an entry that was inherited until a first grant on the item made it explicit. `invited` is the
+    address of who was invited to it, alone as long as the invitation was not redeemed; `invited_by` is a user id.
     """
 
     id: str
@@ -192,6 +196,9 @@ class Entry:
     link: Link | None = None
     granted_while_pending: bool = False
     copied: bool = False
+    entra_group_id: str | None = None
+    invited: str | None = None
+    invited_by: str | None = None
 
 
 @dataclass
@@ -205,17 +212,39 @@ class Item:
     created: float
     changes: int = 1
     entries: dict[str, Entry] | None = None
+    changed_at: int = 0
+    sharing_changed_at: int = 0
+
+
+@dataclass
+class Gone:
+    """A deleted item, as a delta shows it."""
+
+    id: str
+    kind: ItemKind
+    parent_id: str | None
+    changed_at: int
 
 
 @dataclass
 class Drive:
-    """A document library; names are compared without case, as SharePoint does."""
+    """A document library, of a site or a user's OneDrive; names are compared without case, as SharePoint does.
+
+    Everything that a delta tells raises `sequence`. `untold` says what subscriptions were not told of yet. Delta
+    tokens from before `void_before` are not good any more.
+    """
 
     id: str
     name: str
     root_id: str
     items: dict[str, Item] = field(default_factory=dict)
     by_name: dict[tuple[str, str], str] = field(default_factory=dict)
+    owner_id: str | None = None
+    site_id: str | None = None
+    sequence: int = 0
+    gone: list[Gone] = field(default_factory=list)
+    untold: set[Literal["content", "sharing"]] = field(default_factory=set)
+    void_before: int = 0
 
     @property
     def root(self) -> Item:
@@ -227,12 +256,28 @@ class Drive:
         self.items[item.id] = item
         if item.parent_id:
             self.by_name[item.parent_id, item.name.casefold()] = item.id
+        self.touch(item)
         return item
 
+    def touch(self, item: Item, *, sharing: bool = False) -> None:
+        """Note that an item has changed, in its content or in who may see it."""
+        self.sequence += 1
+        item.changed_at = self.sequence
+        if sharing:
+            item.changes += 1
+            item.sharing_changed_at = self.sequence
+        self.untold.add("sharing" if sharing else "content")
+
     def remove(self, item: Item) -> None:
-        """Take an item and all below it out of the drive."""
+        """Take an item and all below it out of the drive. A delta tells of the item only, not of what was below it."""
+        self._take_out(item)
+        self.sequence += 1
+        self.gone.append(Gone(item.id, item.kind, item.parent_id, self.sequence))
+        self.untold.add("content")
+
+    def _take_out(self, item: Item) -> None:
         for child in self.children(item):
-            self.remove(child)
+            self._take_out(child)
         del self.items[item.id]
         if item.parent_id:
             del self.by_name[item.parent_id, item.name.casefold()]
@@ -261,6 +306,39 @@ class Drive:
 
 
 @dataclass
+class Site:
+    """A SharePoint site; `path` is what follows the host in its address, empty for the root site."""
+
+    id: str
+    path: str
+    number: int
+    personal: bool = False
+
+
+@dataclass
+class Group:
+    """A group of the directory; `members` are ids of users and of other groups."""
+
+    id: str
+    display_name: str
+    members: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Subscription:
+    """A subscription to a drive. `security`: it was made to tell of changed permissions too."""
+
+    id: str
+    drive_id: str
+    resource: str
+    notification_url: str
+    lifecycle_notification_url: str | None
+    client_state: str | None
+    expires: float
+    security: bool
+
+
+@dataclass
 class World:
     """Everything that a call can change."""
 
@@ -269,6 +347,9 @@ class World:
     invitations: list[Invitation] = field(default_factory=list)
     mails: list[Mail] = field(default_factory=list)
     drives: dict[str, Drive] = field(default_factory=dict)
+    sites: dict[str, Site] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
     _by_address: dict[str, str] = field(default_factory=dict)
 
     def keep(self, user: User) -> None:

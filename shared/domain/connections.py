@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
-from shared.domain.addresses import normalise
+from shared.domain.addresses import InvalidAddressError, domain_of, normalise
 from shared.domain.platforms import ItemKind, Platform, Role
 from shared.domain.reasons import Reason
 from shared.domain.value import Value
@@ -92,6 +92,18 @@ class Connection(Value):
         if len(sources) != len(self.routes):
             raise ValueError("two routes have the same source path")
         return self
+
+    def is_internal(self, address: str) -> bool:
+        """Tell whether an address, as the platform writes it, belongs to the company itself.
+
+        Also one that is no public address but whose domain is listed, like corp.local.
+        """
+        if domain_of(address.strip().lower()) in self.internal_domains:
+            return True
+        try:
+            return domain_of(normalise(address)) in self.internal_domains
+        except InvalidAddressError:
+            return False
 
     def destination_of(self, path: str) -> Destination | Reason:
         """Return where an item with this source path lies at the destination: the longest matching route decides.

@@ -22,15 +22,13 @@ def assess(event: ShareEvent, item: Item | None, connection: Connection, now: da
 
     if not event.principal.address:
         return Reason.ADDRESS_MISSING
-    if domain_of(event.principal.address.strip().lower()) in connection.internal_domains:
-        return Reason.INTERNAL  # also a name like corp.local, which is no public address
+    if connection.is_internal(event.principal.address):
+        return Reason.INTERNAL
     try:
         address = normalise(event.principal.address)
     except InvalidAddressError:
         return Reason.ADDRESS_INVALID
     domain = domain_of(address)
-    if domain in connection.internal_domains:
-        return Reason.INTERNAL
 
     if event.principal.suspended:
         return Reason.SUSPENDED

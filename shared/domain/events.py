@@ -59,6 +59,11 @@ class Sharer(Value):
     source_id: str | None = Field(default=None, max_length=500)
     may_invite: bool | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Tell whether the platform said anything about the sharer."""
+        return self != Sharer()
+
 
 class ShareEvent(Value):
     """At time `at`, `principal` was given, kept or lost `role` on `item`, by `sharer`.
@@ -66,6 +71,7 @@ class ShareEvent(Value):
     `reference` is the source's own id of the permission (Box: the collaboration), the same for all events about it.
     `item` is None only where a platform hides it until acceptance. `pending` means not yet accepted at the source.
     `shared_at` is when it was first shared, None when the platform does not know: never "now".
+    `batch` names the batch that brought the event. `observed`: it was read off a list of what stands, nobody told it.
     """
 
     id: str = Field(min_length=1, max_length=500)
@@ -81,6 +87,41 @@ class ShareEvent(Value):
     expires_at: AwareDatetime | None = None
     pending: bool = False
     cross_organisation: bool = False
+    batch: str | None = Field(default=None, max_length=100)
+    observed: bool = False
+
+    @classmethod
+    def seen(
+        cls,
+        connection: str,
+        at: datetime,
+        item: Item,
+        principal: Principal,
+        role: str | None,
+        reference: str,
+        *,
+        sharer: Sharer | None = None,
+        shared_at: datetime | None = None,
+        expires_at: datetime | None = None,
+        pending: bool = False,
+    ) -> Self:
+        """Return the fact that a list of what stands shows: the same one whenever the same list is read again."""
+        who = principal.address or principal.source_id or ""
+        name = digest(connection, item.id, reference, principal.kind, who, principal.group or "", at.isoformat())
+        return cls(
+            id=f"seen:{name}",
+            connection=connection,
+            change=Change.KEPT,
+            at=at,
+            principal=principal,
+            role=role,
+            item=item,
+            reference=reference,
+            sharer=sharer or Sharer(),
+            shared_at=shared_at,
+            expires_at=expires_at,
+            pending=pending,
+        )
 
     @model_validator(mode="after")
     def _names_a_share(self) -> Self:
@@ -106,14 +147,48 @@ class ShareEvent(Value):
         principal = self.principal
         return digest("no-guest", self.connection, principal.kind, principal.source_id or principal.address or "")
 
+    @property
+    def permission(self) -> str:
+        """What tells this permission of its item from others: the source's reference and who has it (a group's members
+        share one reference)."""
+        return digest(self.reference or "", self.partition)
+
+    @property
+    def tells_origin(self) -> bool:
+        """Tell whether the fact says who shared it or when (what was read off a list often does not), or that
+        whatever was known of that has ended."""
+        return self.sharer.is_known or self.shared_at is not None or self.change is Change.LOST
+
+    def completed_by(self, origin: Self) -> Self:
+        """Return the fact with the sharer and the date that another fact about the same permission tells."""
+        if origin.change is Change.LOST:
+            return self
+        sharer = self.sharer if self.sharer.is_known else origin.sharer
+        return self.model_copy(update={"sharer": sharer, "shared_at": self.shared_at or origin.shared_at})
+
     def outranks(self, other: Self) -> bool:
-        """Tell whether this fact replaces `other` about the same permission.
+        """Tell whether this fact replaces `other` about the same permission."""
+        return self.rank > other.rank
+
+    def says_the_same_as(self, other: Self) -> bool:
+        """Tell whether two facts about one permission, seen at different times or in different ways, come to the same.
+
+        Names and ids of the person do not count: one way of a platform tells them, another does not.
+        """
+        return self._content == other._content
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        principal = self.principal
+        person = (principal.kind, principal.suspended, principal.group)
+        given = (self.role, self.sharer, self.shared_at, self.expires_at, self.pending, self.cross_organisation)
+        return (self.change is Change.LOST, *person, *given)
+
+    @property
+    def rank(self) -> tuple[datetime, bool, bool, bool, str]:
+        """What orders the facts about one permission: the one with the highest rank counts.
 
         The later one wins; at the same instant (Box counts in seconds) a loss wins, then acceptance, then a change
         over the gift that it changed, then the id: every order of arrival ends in the same fact.
         """
-        return self._rank > other._rank
-
-    @property
-    def _rank(self) -> tuple[datetime, bool, bool, bool, str]:
         return (self.at, self.change is Change.LOST, not self.pending, self.change is Change.KEPT, self.id)

@@ -1,6 +1,6 @@
 """A grant: a permission that Guestpass itself wrote, and what to do about one place for one guest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Self
 
@@ -57,10 +57,34 @@ class Link(Value):
     """Our sharing link of one role on an item and the people who should be in it.
 
     Microsoft Graph can add people to a link but take none out: to take one out the link is removed and made anew.
+    `leaving` are those who should be out of it and were not seen to be: work that is cut short must not be forgotten.
     """
 
     id: str | None = None
     members: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+
+    def concerns(self, object_id: str) -> bool:
+        """Tell whether the person is in the link, or was not yet seen to be out of it."""
+        return object_id in (*self.members, *self.leaving)
+
+    def let_in(self, object_ids: Iterable[str]) -> Self:
+        """Return the link with these people in it."""
+        members = {*self.members, *object_ids}
+        return self.model_copy(
+            update={"members": tuple(sorted(members)), "leaving": tuple(sorted({*self.leaving} - members))}
+        )
+
+    def take_out(self, object_id: str) -> Self:
+        """Return the link with that person on the way out; `left` ends it, when the link was read without them."""
+        if object_id not in self.members:
+            return self
+        members = tuple(one for one in self.members if one != object_id)
+        return self.model_copy(update={"members": members, "leaving": tuple(sorted({*self.leaving, object_id}))})
+
+    def left(self, object_id: str) -> Self:
+        """Return the link after that person was seen to be out of it."""
+        return self.model_copy(update={"leaving": tuple(one for one in self.leaving if one != object_id)})
 
 
 class Scope(Value):

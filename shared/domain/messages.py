@@ -22,6 +22,8 @@ class Queue(StrEnum):
     INVITATIONS = "invitations"
     GRANTS = "grants"
     MOVES = "moves"
+    FEEDS = "feeds"
+    BATCHES = "batches"
 
 
 class DeliveryMessage(Value):
@@ -58,7 +60,46 @@ class MoveMessage(Value):
     source: str
 
 
-type Message = DeliveryMessage | ShareEvent | InvitationMessage | GrantMessage | MoveMessage
+class FindFeedsMessage(Value):
+    """List one page of a connection's feeds. `began`: when this listing of all of them began."""
+
+    connection: str
+    began: AwareDatetime
+    cursor: str | None = None
+
+
+class PollMessage(Value):
+    """Read what is new in a feed."""
+
+    connection: str
+    feed: str
+
+
+class RenewMessage(Value):
+    """Make or renew the subscription of a feed."""
+
+    connection: str
+    feed: str
+
+
+class BatchMessage(Value):
+    """Do one step of a batch; `page` is the number of the step."""
+
+    batch: str
+    page: int = Field(ge=0)
+
+
+type Message = (
+    DeliveryMessage
+    | ShareEvent
+    | InvitationMessage
+    | GrantMessage
+    | MoveMessage
+    | FindFeedsMessage
+    | PollMessage
+    | RenewMessage
+    | BatchMessage
+)
 
 
 class Send(Value):

@@ -4,6 +4,7 @@ The two tables are the product's promise; docs/platforms.md is generated from th
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -66,20 +67,39 @@ _GRAPH_ROLES = {"write": _WRITE, "owner": _WRITE_NARROWER, "full control": _WRIT
 
 @dataclass(frozen=True)
 class PlatformRules:
-    """What is particular to a platform before any administrator's setting."""
+    """What is particular to a platform before any administrator's setting.
+
+    `poll_every`: how often a feed is polled without a hint; None: there is nothing to poll.
+    `scan_every`: how often everything is scanned without anybody asking; None: there is nothing to scan.
+    """
 
     carried: frozenset[ItemKind]
     must_accept_at_source: bool
     roles: dict[str, RoleMapping]
     batch: bool = True
     hides_item_while_pending: bool = False
+    poll_every: timedelta | None = None
+    scan_every: timedelta | None = None
 
 
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _ROOT, _FOLDER, _FILE = ItemKind.ROOT, ItemKind.FOLDER, ItemKind.FILE
 
 RULES: dict[Platform, PlatformRules] = {
-    Platform.ONEDRIVE: PlatformRules(frozenset({_ROOT, _FOLDER, _FILE}), True, _GRAPH_ROLES),
-    Platform.OFFICE365: PlatformRules(frozenset({_ROOT, _FOLDER, _FILE}), True, _GRAPH_ROLES),
+    Platform.ONEDRIVE: PlatformRules(
+        frozenset({_ROOT, _FOLDER, _FILE}),
+        True,
+        _GRAPH_ROLES,
+        poll_every=_DAY,  # Microsoft's scan guidance: no more than once a day without a notification
+        scan_every=_DAY,  # a person who is let into an existing link makes neither a notification nor a change
+    ),
+    Platform.OFFICE365: PlatformRules(
+        frozenset({_ROOT, _FOLDER, _FILE}),
+        True,
+        _GRAPH_ROLES,
+        poll_every=_DAY,  # Microsoft's scan guidance: no more than once a day without a notification
+        scan_every=_DAY,  # a person who is let into an existing link makes neither a notification nor a change
+    ),
     Platform.BOX: PlatformRules(
         frozenset({_ROOT, _FOLDER}),
         True,
@@ -93,6 +113,8 @@ RULES: dict[Platform, PlatformRules] = {
             "uploader": _REFUSED,
         },
         hides_item_while_pending=True,  # Box API reference: Collaboration.item is null while status is pending
+        poll_every=5 * _MINUTE,
+        scan_every=7 * _DAY,
     ),
     Platform.DROPBOX: PlatformRules(
         frozenset({_FOLDER}),
@@ -105,6 +127,8 @@ RULES: dict[Platform, PlatformRules] = {
             "traverse": _REFUSED,
             "no_access": _REFUSED,
         },
+        poll_every=5 * _MINUTE,
+        scan_every=7 * _DAY,
     ),
     Platform.SYNCPLICITY: PlatformRules(
         frozenset({_ROOT}),
@@ -116,6 +140,8 @@ RULES: dict[Platform, PlatformRules] = {
             "Contributor": _READ_NARROWER,
             "None": _REFUSED,
         },
+        poll_every=timedelta(0),  # nothing pushes: at each tick of the timer, of 180 calls that a minute allows
+        scan_every=_DAY,
     ),
     Platform.GOOGLE_WORKSPACE: PlatformRules(
         frozenset({_FOLDER, _FILE}),
@@ -128,6 +154,8 @@ RULES: dict[Platform, PlatformRules] = {
             "reader": _READ,
             "commenter": _READ_NARROWER,
         },
+        poll_every=15 * _MINUTE,
+        scan_every=7 * _DAY,
     ),
     Platform.SECURISYNC: PlatformRules(
         frozenset({_ROOT, _FOLDER, _FILE}),

@@ -173,6 +173,10 @@ class Reason(StrEnum):
         "Microsoft 365 reported success several times, but the access does not show when read back.",
     )
     GRAPH_REFUSED = "needs-attention/graph-refused", "Microsoft 365 refused the request; its answer is kept here."
+    SOURCE_REFUSED = (
+        "needs-attention/source-refused",
+        "The source platform refused the request; its answer is kept here. Check the app's permissions there.",
+    )
     PROCESSING_FAILED = (
         "needs-attention/processing-failed",
         "The work on this share failed again and again. It is kept here and can be started again.",

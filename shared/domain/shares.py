@@ -55,7 +55,8 @@ class Share(Value):
 
     `claims` holds the newest event for each permission of the source that gives the person this item (a person can
     hold an item directly and through groups). Keeping the newest of each makes the fold commutative and idempotent:
-    any order and any number of deliveries end in the same share.
+    any order and any number of deliveries end in the same share. `origins` holds the newest event that tells who
+    shared it and when, where the claim does not: what a list of permissions shows is newer and knows less.
     `verdict` is the outcome of the decision that depends on the source and the policy alone.
     `moved_to` marks a share that was first seen without its item and is now known under another id.
     `ruling` is a word that stands against whatever the source says: an administrator took the share back, it waits for
@@ -66,6 +67,7 @@ class Share(Value):
     id: str
     connection: str
     claims: dict[str, ShareEvent] = Field(default={})
+    origins: dict[str, ShareEvent] = Field(default={})
     item: Item | None = None
     item_from: tuple[AwareDatetime, str] | None = None
     verdict: Access | Reason | None = None
@@ -77,8 +79,20 @@ class Share(Value):
 
     @property
     def live_claims(self) -> list[ShareEvent]:
-        """The claims that were not taken back, in a stable order."""
-        return [event for _, event in sorted(self.claims.items()) if event.change is not Change.LOST]
+        """The claims that were not taken back, completed by their origins, in a stable order.
+
+        What a file saw without a reference is about whatever the person has there: any newer fact about one of the
+        platform's own permissions takes its place, or nobody could ever take it back.
+        """
+        return [
+            event.completed_by(self.origins.get(reference, event))
+            for reference, event in sorted(self.claims.items())
+            if event.change is not Change.LOST and not self._is_outdated(event)
+        ]
+
+    def _is_outdated(self, event: ShareEvent) -> bool:
+        vague = event.observed and event.reference is None
+        return vague and any(other.outranks(event) for other in self.claims.values())
 
     @property
     def sharer(self) -> Sharer:
@@ -88,7 +102,8 @@ class Share(Value):
     @property
     def shared_at(self) -> datetime | None:
         """When it was first shared, None when no claim tells."""
-        return min((event.shared_at for event in self.claims.values() if event.shared_at), default=None)
+        told = (*self.claims.values(), *self.origins.values())
+        return min((event.shared_at for event in told if event.shared_at), default=None)
 
     @property
     def access(self) -> Access | None:
@@ -98,10 +113,13 @@ class Share(Value):
     def fold(self, event: ShareEvent) -> Self:
         """Return the share with one more fact taken in."""
         reference = event.reference or ""
-        known = self.claims.get(reference)
-        changed = self
-        if known is None or event.outranks(known):
-            changed = changed.model_copy(update={"claims": {**self.claims, reference: event}})
+        known = [fact for fact in (self.claims.get(reference), self.origins.get(reference), event) if fact]
+        newest = max(known, key=lambda fact: fact.rank)
+        origin = max((fact for fact in known if fact.tells_origin), key=lambda fact: fact.rank, default=newest)
+        origins = {other: fact for other, fact in self.origins.items() if other != reference}
+        if origin is not newest:
+            origins[reference] = origin
+        changed = self.model_copy(update={"claims": {**self.claims, reference: newest}, "origins": origins})
         newer = self.item_from is None or (event.at, event.id) > self.item_from
         if event.item and event.item.path and newer:
             changed = changed.model_copy(update={"item": event.item, "item_from": (event.at, event.id)})
@@ -112,9 +130,16 @@ class Share(Value):
     def absorb(self, other: Self) -> Self:
         """Return the share with all facts of another one taken in (a share that was first seen without its item)."""
         share = self
-        for event in other.claims.values():
+        for event in (*other.claims.values(), *other.origins.values()):
             share = share.fold(event)
         return share
+
+    def comes_to_the_same_as(self, other: Self) -> bool:
+        """Tell whether both are one share to an administrator: only the times of seeing it differ."""
+        if (self.verdict, self.item, self.moved_to) != (other.verdict, other.item, other.moved_to):
+            return False
+        mine, theirs = self.live_claims, other.live_claims
+        return len(mine) == len(theirs) and all(a.says_the_same_as(b) for a, b in zip(mine, theirs, strict=True))
 
 
 def share_id(event: ShareEvent) -> str:

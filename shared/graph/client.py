@@ -6,8 +6,8 @@ modules (msgraph-sdk-python #909). Everything heavy is imported when a client is
 
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Container, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -28,10 +28,14 @@ _PUBLIC_GRAPH = "graph.microsoft.com"
 
 @dataclass(frozen=True)
 class Reply:
-    """Graph's answer to a call that succeeded; an answer without a body is an empty object."""
+    """Graph's answer to a call that succeeded; an answer without a body is an empty object.
+
+    The names of `headers` ignore letter case.
+    """
 
     status: int
     body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Graph:
@@ -85,13 +89,33 @@ class Graph:
 
         return (await self._send(Method.GET, builder, area, query=query)).body
 
+    async def read(
+        self,
+        builder: "BaseRequestBuilder",
+        area: Area,
+        *,
+        headers: Mapping[str, str] | None = None,
+        accept: Container[int] = (),
+        **query: object,
+    ) -> Reply:
+        """Read one object, with the answer's status and headers. The statuses in `accept` are no errors."""
+        from kiota_abstractions.method import Method
+
+        return await self._send(Method.GET, builder, area, query=query, headers=headers, accept=accept)
+
+    def at(self, link: str) -> "BaseRequestBuilder":
+        """Return the builder for a link that Graph handed out. One to anywhere but this Graph is refused."""
+        from kiota_abstractions.base_request_builder import BaseRequestBuilder
+        from kiota_abstractions.request_information import RequestInformation
+
+        if not link.startswith(self._root):
+            raise RefusedError(Reason.GRAPH_REFUSED, "The next page of a list is said to be on another host.")
+        return BaseRequestBuilder(self._adapter, "", {RequestInformation.RAW_URL_KEY: link})
+
     async def pages(
         self, builder: "BaseRequestBuilder", area: Area, **query: object
     ) -> AsyncIterator[Mapping[str, Any]]:
         """Read a list to its end. A next link to anywhere but this Graph is refused."""
-        from kiota_abstractions.base_request_builder import BaseRequestBuilder
-        from kiota_abstractions.request_information import RequestInformation
-
         page = await self.get(builder, area, **query)
         while True:
             for entry in page.get("value", ()):
@@ -99,16 +123,20 @@ class Graph:
             link = page.get("@odata.nextLink")
             if not link:
                 return
-            if not str(link).startswith(self._root):
-                raise RefusedError(Reason.GRAPH_REFUSED, "The next page of a list is said to be on another host.")
-            raw = {RequestInformation.RAW_URL_KEY: link}
-            page = await self.get(BaseRequestBuilder(self._adapter, "", raw), area)
+            page = await self.get(self.at(str(link)), area)
 
-    async def post(self, builder: "BaseRequestBuilder", area: Area, body: Mapping[str, Any]) -> Reply:
+    async def post(
+        self,
+        builder: "BaseRequestBuilder",
+        area: Area,
+        body: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
         """Create or act."""
         from kiota_abstractions.method import Method
 
-        return await self._send(Method.POST, builder, area, body=body)
+        return await self._send(Method.POST, builder, area, body=body, headers=headers)
 
     async def post_text(self, builder: "BaseRequestBuilder", area: Area, text: str) -> Reply:
         """Act with a body of plain text, as the mails in MIME format are (in base64)."""
@@ -141,6 +169,8 @@ class Graph:
         query: Mapping[str, object] | None = None,
         body: Mapping[str, Any] | None = None,
         text: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Container[int] = (),
     ) -> Reply:
         import httpx
         from azure.core.exceptions import AzureError
@@ -151,6 +181,8 @@ class Graph:
         info = RequestInformation(method, builder.url_template, dict(builder.path_parameters))
         info.query_parameters = {f"%24{name}": value for name, value in (query or {}).items()}
         info.headers.try_add("Accept", "application/json")
+        for name, value in (headers or {}).items():
+            info.headers.try_add(name, value)
         if body is not None:
             info.set_stream_content(json.dumps(body).encode(), "application/json")
         if text is not None:
@@ -162,7 +194,7 @@ class Graph:
         except (httpx.HTTPError, httpx.InvalidURL, AzureError) as error:
             raise unreached(error) from None
         response = cast("httpx.Response", native)
-        if not response.is_success:
+        if not response.is_success and response.status_code not in accept:
             raise refusal(area, response.status_code, response.headers, response.content)
         try:
             content = json.loads(response.content or b"{}")
@@ -170,7 +202,7 @@ class Graph:
             content = None
         if not isinstance(content, dict):
             raise LaterError(Reason.GRAPH, detail=f"HTTP {response.status_code} with a body that is not JSON")
-        return Reply(response.status_code, content)
+        return Reply(response.status_code, content, response.headers)
 
 
 def _silence_wire_logs() -> None:

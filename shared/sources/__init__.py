@@ -1,7 +1,8 @@
-"""The source platforms: one file per platform, one common protocol (`shared.workflows.ports.Source`)."""
+"""The source platforms: one room per platform, one common protocol (`shared.workflows.ports.Source`)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from shared.domain.connections import Connection
@@ -19,27 +20,52 @@ class SecretNames:
     optional: tuple[str, ...] = ()
 
 
-_INBOUND = SecretNames(required=("signing_secret",), optional=("previous_signing_secret",))
+_MICROSOFT = SecretNames(
+    required=("tenant_id", "client_id", "client_secret", "channel_secret"),
+    optional=("previous_channel_secret", "api_url", "login_url"),
+)
 
 SECRETS: dict[Platform, SecretNames] = {
+    Platform.ONEDRIVE: _MICROSOFT,
+    Platform.OFFICE365: _MICROSOFT,
     Platform.BOX: SecretNames(
         required=("primary_key", "client_id", "client_secret", "enterprise_id"),
         optional=("secondary_key", "api_url"),
     ),
-    Platform.SECURISYNC: _INBOUND,
-    Platform.SYNCPLICITY: _INBOUND,
+    Platform.DROPBOX: SecretNames(
+        required=("app_key", "app_secret", "refresh_token"),
+        optional=("previous_app_secret", "api_url"),
+    ),
+    Platform.GOOGLE_WORKSPACE: SecretNames(
+        required=("service_account", "administrator", "channel_secret"),
+        optional=("previous_channel_secret", "api_url"),
+    ),
+    Platform.SYNCPLICITY: SecretNames(
+        required=("app_key", "app_secret", "application_token", "company_id"),
+        optional=("api_url",),
+    ),
+    Platform.SECURISYNC: SecretNames(required=("signing_secret",), optional=("previous_signing_secret",)),
+}
+
+# Only the platform that is asked for is imported: a worker starts faster without the others.
+_CLASSES: dict[Platform, tuple[str, str]] = {
+    Platform.ONEDRIVE: ("microsoft365.source", "OneDriveSource"),
+    Platform.OFFICE365: ("microsoft365.source", "Office365Source"),
+    Platform.BOX: ("box.source", "BoxSource"),
+    Platform.DROPBOX: ("dropbox.source", "DropboxSource"),
+    Platform.GOOGLE_WORKSPACE: ("google_workspace.source", "GoogleWorkspaceSource"),
+    Platform.SYNCPLICITY: ("syncplicity.source", "SyncplicitySource"),
+    Platform.SECURISYNC: ("inbound", "InboundSource"),
 }
 
 
 def build_source(connection: Connection, secrets: Mapping[str, str]) -> "Source":
     """Return what speaks for the connection. `secrets`: the values, by the names in SECRETS.
 
-    Raises ValueError with a sentence for who configures it: the platform is not supported yet, a secret is missing,
-    unusable, or not one of the platform's (most likely a typing mistake).
+    Raises ValueError with a sentence for who configures it: a secret is missing, unusable, or not one of the
+    platform's (most likely a typing mistake).
     """
-    names = SECRETS.get(connection.platform)
-    if names is None:
-        raise ValueError(f"The platform {connection.platform.value!r} is not supported yet.")
+    names = SECRETS[connection.platform]
     unknown = secrets.keys() - {*names.required, *names.optional}
     missing = [name for name in names.required if not secrets.get(name)]
     if unknown or missing:
@@ -49,15 +75,6 @@ def build_source(connection: Connection, secrets: Mapping[str, str]) -> "Source"
             + (f" Missing: {', '.join(missing)}." if missing else "")
             + (f" Not known: {', '.join(sorted(unknown))}." if unknown else "")
         )
-    return _builder(connection.platform)(connection, secrets)
-
-
-def _builder(platform: Platform) -> "Callable[[Connection, Mapping[str, str]], Source]":
-    """Import only the platform that is asked for: a worker starts faster without the others' libraries."""
-    if platform is Platform.BOX:
-        from shared.sources.box import BoxSource
-
-        return BoxSource
-    from shared.sources.inbound import InboundSource
-
-    return InboundSource
+    module, name = _CLASSES[connection.platform]
+    source: Callable[[Connection, Mapping[str, str]], Source] = getattr(import_module(f"shared.sources.{module}"), name)
+    return source(connection, secrets)

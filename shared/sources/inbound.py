@@ -21,7 +21,9 @@ from shared.domain import events
 from shared.domain.addresses import digest
 from shared.domain.connections import Connection
 from shared.domain.platforms import ItemKind
-from shared.domain.trouble import UnreadableError
+from shared.domain.reasons import Reason
+from shared.domain.sources import Delivery, FeedsPage, Page, PermissionSet, Subscription
+from shared.domain.trouble import RefusedError, UnreadableError
 from shared.sources.wire import Rejection, Timestamp, faults, header
 
 _TOLERANCE = timedelta(minutes=5)  # Standard Webhooks, reference implementations
@@ -134,6 +136,26 @@ def contract_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Document.model_json_schema()}
 
 
+def share_event(document: Document, connection: str) -> events.ShareEvent:
+    """Return the share event that a document tells."""
+    data = document.data
+    return events.ShareEvent(
+        id=_event_id(document),
+        connection=connection,
+        change=_CHANGES[document.type],
+        at=document.time,
+        principal=events.Principal(**dict(data.principal)),
+        role=data.role,
+        item=events.Item(**dict(data.item)) if data.item else None,
+        reference=data.reference,
+        sharer=events.Sharer(**dict(data.sharer)) if data.sharer else events.Sharer(),
+        shared_at=data.shared_at,
+        expires_at=data.expires_at,
+        pending=data.pending,
+        cross_organisation=data.cross_organisation,
+    )
+
+
 class InboundSource:
     """One account of a platform without webhooks, as a relay tells about it: implements the port Source."""
 
@@ -146,8 +168,12 @@ class InboundSource:
         names = ["signing_secret", *({"previous_signing_secret"} & secrets.keys())]
         self._webhooks = [Webhook(_secret(name, connection, secrets)) for name in names]
 
-    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-        """Check the signature, then the whole document; return the event's id. Raises RejectedError.
+    def answer_handshake(self, query: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        """Answer nothing: a relay proves itself by its signature alone."""
+        return None
+
+    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Delivery:
+        """Check the signature, then the whole document; the delivery has the event's id. Raises RejectedError.
 
         Everything that is wrong with the document is answered to the relay at once, before anything is queued.
         """
@@ -172,7 +198,7 @@ class InboundSource:
         document = _accepted(body)
         if document.time > now + _TOLERANCE:  # it would outrank every later fact about the share
             raise Rejection.CONTRACT_VIOLATED.error("$.time: lies in the future")
-        return _event_id(document)
+        return Delivery(_event_id(document), body)
 
     def read(self, body: bytes) -> Sequence[events.ShareEvent]:
         """Read a delivery into its one share event. Raises UnreadableError."""
@@ -180,28 +206,35 @@ class InboundSource:
             document = Document.model_validate_json(body)
         except ValidationError as error:
             raise UnreadableError(f"The document is not what the contract says: {faults(error)}") from None
-        data = document.data
-        return [
-            events.ShareEvent(
-                id=_event_id(document),
-                connection=self._connection.id,
-                change=_CHANGES[document.type],
-                at=document.time,
-                principal=events.Principal(**dict(data.principal)),
-                role=data.role,
-                item=events.Item(**dict(data.item)) if data.item else None,
-                reference=data.reference,
-                sharer=events.Sharer(**dict(data.sharer)) if data.sharer else events.Sharer(),
-                shared_at=data.shared_at,
-                expires_at=data.expires_at,
-                pending=data.pending,
-                cross_organisation=data.cross_organisation,
-            )
-        ]
+        return [share_event(document, self._connection.id)]
 
     async def enrich(self, event: events.ShareEvent) -> Sequence[events.ShareEvent]:
         """Return the event: there is nobody to ask."""
         return [event]
+
+    async def feeds(self, cursor: str | None) -> FeedsPage:  # noqa: ARG002
+        """List nothing: there is nobody to ask."""
+        return FeedsPage(())
+
+    async def poll(self, feed: str, cursor: str | None) -> Page:  # noqa: ARG002
+        """Refuse: there is nobody to ask."""
+        raise _nobody_to_ask()
+
+    async def scan(self, cursor: str | None) -> Page:  # noqa: ARG002
+        """Refuse: there is nobody to ask."""
+        raise _nobody_to_ask()
+
+    async def look(self, item: events.Item) -> PermissionSet | None:  # noqa: ARG002
+        """Refuse: there is nobody to ask."""
+        raise _nobody_to_ask()
+
+    async def subscribe(self, feed: str, held: Subscription | None, address: str) -> Subscription:  # noqa: ARG002
+        """Refuse: the relay decides by itself what it sends."""
+        raise _nobody_to_ask()
+
+    async def unsubscribe(self, feed: str, subscription: Subscription) -> None:  # noqa: ARG002
+        """Refuse: there are no subscriptions."""
+        raise _nobody_to_ask()
 
     def _is_signed(self, delivery_id: str, at: datetime, body: bytes, signatures: str) -> bool:
         """Tell whether one of the signatures is made with one of the secrets.
@@ -216,6 +249,14 @@ class InboundSource:
         expected = [webhook.sign(delivery_id, at, text).encode() for webhook in self._webhooks]
         given = [signature.encode("utf-8", "surrogatepass") for signature in signatures.split(" ")]
         return any(hmac.compare_digest(one, other) for one in expected for other in given)
+
+
+def _nobody_to_ask() -> RefusedError:
+    return RefusedError(
+        Reason.SOURCE_REFUSED,
+        "This platform has no API to ask: a relay tells what is shared from now on. "
+        "For what is shared already, upload a file instead.",
+    )
 
 
 def _secret(name: str, connection: Connection, secrets: Mapping[str, str]) -> bytes:

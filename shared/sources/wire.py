@@ -1,10 +1,11 @@
 """What the platforms' deliveries have in common on the wire: headers, timestamps, and the words for a rejection."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 
@@ -63,6 +64,21 @@ def header(headers: Mapping[str, str], name: str, *, has_commas: bool = False) -
     if len(values) > 1 or (values and "," in values[0] and not has_commas):
         raise Rejection.HEADER_REPEATED.error()
     return values[0] if values and values[0].strip() else None
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """Return a body that is a JSON object (RFC 8259: without NaN and Infinity). Raises RejectedError for any other."""
+    try:
+        document = json.loads(body.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise Rejection.BODY_NOT_JSON.error() from None
+    if not isinstance(document, dict):
+        raise Rejection.BODY_NOT_JSON.error()
+    return document
+
+
+def _refuse_constant(_: str) -> None:
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 def parse_timestamp(text: object) -> datetime:

@@ -14,7 +14,16 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from shared.domain.messages import Queue
 
-TABLES = ("guests", "history", "worklist", "scopes", "sources", "accountmaps")
+TABLES = (
+    "guests",
+    "history",
+    "worklist",
+    "scopes",
+    "sources",
+    "accountmaps",
+    "permissions",
+    "batches",
+)
 QUEUES = tuple(name for queue in Queue for name in (queue.value, f"{queue.value}-poison"))
 CONTAINER = "deliveries"
 

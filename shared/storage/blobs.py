@@ -1,6 +1,6 @@
-"""Blobs for the delivery bodies that no queue message can hold."""
+"""Blobs for what no queue message can hold: large delivery bodies, and the files of batches."""
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 
 
@@ -22,6 +22,18 @@ class BlobBodies:
             return await download.readall()
         except ResourceNotFoundError:
             return None
+
+    async def part(self, name: str, start: int, length: int) -> bytes | None:
+        """Read at most `length` bytes from `start` on; empty behind the end, None when there is no such body."""
+        try:
+            download = await self._container.download_blob(name, offset=start, length=length)
+            return await download.readall()
+        except ResourceNotFoundError:
+            return None
+        except HttpResponseError as error:
+            if error.status_code == 416:  # the range begins behind the end
+                return b""
+            raise
 
     async def delete(self, name: str) -> None:
         """Delete a body. It is no error when it is gone."""

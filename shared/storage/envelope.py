@@ -10,7 +10,17 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic import ValidationError
 
 from shared.domain.events import ShareEvent
-from shared.domain.messages import DeliveryMessage, GrantMessage, InvitationMessage, Message, MoveMessage
+from shared.domain.messages import (
+    BatchMessage,
+    DeliveryMessage,
+    FindFeedsMessage,
+    GrantMessage,
+    InvitationMessage,
+    Message,
+    MoveMessage,
+    PollMessage,
+    RenewMessage,
+)
 from shared.storage.rows import faults
 
 MESSAGE_LIMIT = 48 * 1024
@@ -22,6 +32,10 @@ _MODELS: dict[str, type[Message]] = {
     "grant": GrantMessage,
     "delivery": DeliveryMessage,
     "move": MoveMessage,
+    "find-feeds": FindFeedsMessage,
+    "poll": PollMessage,
+    "renew": RenewMessage,
+    "batch": BatchMessage,
 }
 _NAMES = {model: name for name, model in _MODELS.items()}
 _TYPE = re.compile(r"guestpass\.([a-z-]+)\.v([0-9]+)")

@@ -1,14 +1,15 @@
 """A delivery: accepted at the door, read into share events behind it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 from shared.domain.addresses import digest
-from shared.domain.connections import Connection
-from shared.domain.events import Change, PrincipalKind, ShareEvent
 from shared.domain.messages import DeliveryMessage, ListEntry, Queue, Record
 from shared.domain.reasons import Reason
+from shared.domain.sources import Hint
 from shared.domain.trouble import RejectedError, UnreadableError
-from shared.workflows.ports import Ports
+from shared.workflows.facts import tell
+from shared.workflows.feeds import follow
+from shared.workflows.ports import Ports, Source
 
 # No documented webhook of a share comes near this; Box and Graph send a few kilobytes.
 BODY_LIMIT = 1024 * 1024
@@ -16,31 +17,45 @@ BODY_LIMIT = 1024 * 1024
 _MESSAGE_LIMIT = 7 * 1024
 
 
-async def accept_delivery(ports: Ports, connection_id: str, headers: Mapping[str, str], body: bytes) -> None:
-    """Authenticate a webhook POST and put it on the queue. Never waits for the platform.
+async def accept_delivery(ports: Ports, connection_id: str, headers: Mapping[str, str], body: bytes) -> int:
+    """Authenticate a webhook POST and put it on the queue; return the status to answer. Never waits for the platform.
 
     Raises RejectedError with the status to answer: 404 unknown connection, 413 too large, 401 not authentic,
     400 not readable as what the platform sends.
     """
-    source = ports.sources.get(connection_id)
-    if source is None:
-        raise RejectedError(404, "connection-unknown", "There is no connection of this name.")
+    source = _source(ports, connection_id)
     if len(body) > BODY_LIMIT:
         raise RejectedError(413, "body-too-large", f"The body is larger than {BODY_LIMIT} bytes.")
     now = ports.clock.now()
-    delivery_id = source.authenticate(headers, body, now)
-    message = DeliveryMessage(connection=connection_id, id=delivery_id, received_at=now)
-    if len(body) <= _MESSAGE_LIMIT:
-        message = message.model_copy(update={"body": body.decode()})
+    delivery = source.authenticate(headers, body, now)
+    message = DeliveryMessage(connection=connection_id, id=delivery.id, received_at=now)
+    if len(delivery.body) <= _MESSAGE_LIMIT:
+        message = message.model_copy(update={"body": delivery.body.decode()})
     else:
-        name = digest(connection_id, delivery_id)
-        await ports.bodies.put(name, body)
+        name = digest(connection_id, delivery.id)
+        await ports.bodies.put(name, delivery.body)
         message = message.model_copy(update={"blob": name})
     await ports.queues.send(Queue.DELIVERIES, message)
+    return delivery.status
+
+
+def answer_handshake(ports: Ports, connection_id: str, query: Mapping[str, str]) -> str | None:
+    """Return what proves to a platform that the address is ours; None when the request does not ask for that.
+
+    Raises RejectedError: 404 unknown connection, 400 a hostile question.
+    """
+    return _source(ports, connection_id).answer_handshake(query)
+
+
+def _source(ports: Ports, connection_id: str) -> Source:
+    source = ports.sources.get(connection_id)
+    if source is None:
+        raise RejectedError(404, "connection-unknown", "There is no connection of this name.")
+    return source
 
 
 async def read_delivery(ports: Ports, message: DeliveryMessage) -> None:
-    """Turn a delivery into share events on their queue. What cannot be read is recorded, not dropped.
+    """Turn a delivery into share events on their queue, or look where it hints. What cannot be read is recorded.
 
     May raise LaterError when the platform has to be asked and does not answer.
     """
@@ -52,14 +67,13 @@ async def read_delivery(ports: Ports, message: DeliveryMessage) -> None:
         return
     connection, source = ports.connections[message.connection], ports.sources[message.connection]
     try:
-        events = source.read(body)
+        found = source.read(body)
     except UnreadableError as error:
         await record_unreadable(ports, message, error.detail)
         return
-    for event in events:
-        for complete in await source.enrich(event):
-            async for final in _through_memory(ports, connection, complete):
-                await ports.queues.send(Queue.SHARE_EVENTS, final)
+    for hint in (one for one in found if isinstance(one, Hint)):
+        await follow(ports, connection, hint)
+    await tell(ports, connection, [one for one in found if not isinstance(one, Hint)])
     if message.blob:
         await ports.bodies.delete(message.blob)
 
@@ -84,37 +98,3 @@ async def record_unreadable(ports: Ports, message: DeliveryMessage, detail: str)
             note=detail,
         )
     )
-
-
-async def _through_memory(ports: Ports, connection: Connection, event: ShareEvent) -> AsyncIterator[ShareEvent]:
-    """Complete an event from what the platform's reference stood for, and remember what it stands for.
-
-    Platforms forget a permission once it is removed: the notice may name neither the item nor the members of the
-    group. Whichever of the two notices comes first writes before it reads, so that one of them sees the other: a
-    removal that overtakes its gift wins for every member of a group, also when the gift is read later.
-    """
-    if event.reference is None:
-        yield event
-        return
-    lost = event.change is Change.LOST
-    if lost:
-        await ports.references.end(connection.id, event.reference, event.at)
-    elif event.principal.kind is PrincipalKind.PERSON:
-        await ports.references.remember(connection.id, event.reference, event.principal, event.item)
-    known, ended = await ports.references.recall(connection.id, event.reference)
-    item = event.item or next((item for _, item in known if item), None)
-    event = event.model_copy(update={"item": item})
-    nameless = event.principal.kind is PrincipalKind.GROUP or not (event.principal.address or event.principal.source_id)
-    if lost and nameless and known:
-        for principal, known_item in known:
-            yield event.model_copy(
-                update={
-                    "id": f"{event.id}:{digest(principal.address or principal.source_id or '')}",
-                    "principal": principal,
-                    "item": item or known_item,
-                }
-            )
-        return
-    yield event
-    if not lost and ended is not None and ended >= event.at:
-        yield event.model_copy(update={"id": f"{event.id}:ended", "change": Change.LOST, "at": ended})

@@ -1,5 +1,7 @@
 """Bring a guest's membership of our sharing links on one item in line and read it back."""
 
+from collections.abc import Callable
+
 from shared.domain.grants import Link, Permission, Scope
 from shared.domain.platforms import Role
 from shared.domain.reasons import Reason
@@ -11,7 +13,7 @@ async def settle_link(work: Work, place: Place) -> Reason:
     want = work.want(place)
     scope, _ = await work.ports.scopes.get(place.at.drive, place.item_id)
     for role, link in (scope.links if scope else {}).items():
-        if role is not want and work.object_id in link.members and await _align_link(work, place, role) is None:
+        if role is not want and link.concerns(work.object_id) and await _align_link(work, place, role) is None:
             return Reason.READ_BACK
     if want is None:
         work.drop(place)
@@ -31,9 +33,13 @@ async def _align_link(work: Work, place: Place, role: Role) -> Permission | None
 
     The guest of this run is in it or not as their shares want. None when it does not show as it should yet.
     """
-    sites, drive = work.ports.sites, place.at.drive
+    sites, drive, guest = work.ports.sites, place.at.drive, work.object_id
     member = work.want(place) is role
-    link = await _change_link(work, place, role, member=member)
+
+    def as_wanted(known: Link) -> Link:
+        return known.let_in([guest]) if member else known.take_out(guest)
+
+    link = await _change_link(work, place, role, as_wanted)
     entry = await _our_link(work, place, link)
     removed = entry is None and link.id is not None  # by a run that died, or by somebody else
     if link.id is not None and (removed or (entry is not None and set(entry.members) - set(link.members))):
@@ -41,15 +47,16 @@ async def _align_link(work: Work, place: Place, role: Role) -> Permission | None
         if entry is not None:
             await sites.remove(drive, place.item_id, link.id)
             await _take_copies_of(work, place, link, role)
-        link = await _change_link(work, place, role, member=member, link_id="")
+        link = await _change_link(work, place, role, lambda known: as_wanted(known).model_copy(update={"id": None}))
         entry = None
     missing = sorted(set(link.members) - set(entry.members if entry else ()))
     if missing:
         made = await sites.link(drive, place.item_id, missing, role)
-        link = await _change_link(work, place, role, member=member, link_id=made)
+        link = await _change_link(work, place, role, lambda known: as_wanted(known).model_copy(update={"id": made}))
     entry = await _our_link(work, place, link)
     if set(entry.members if entry else ()) != set(link.members):
         return None
+    await _change_link(work, place, role, lambda known: known.left(work.object_id))
     return entry or Permission(id="", role=role, inherited=False, link=True)
 
 
@@ -75,20 +82,16 @@ async def _take_copies_of(work: Work, place: Place, link: Link, role: Role) -> N
         made = await work.ports.sites.link(place.at.drive, scope.item_id, link.members, role)
 
         def keep(known: Scope, made: str = made) -> Scope:
-            members = {*known.links.get(role, Link()).members, *link.members}
-            renewed = Link(id=made, members=tuple(sorted(members)))
+            renewed = known.links.get(role, Link()).let_in(link.members).model_copy(update={"id": made})
             return known.model_copy(update={"links": {**known.links, role: renewed}})
 
         await change_scope(work, beneath, keep)
 
 
-async def _change_link(work: Work, place: Place, role: Role, *, member: bool, link_id: str | None = None) -> Link:
-    """Write down who should be in our link of this role, and which link it is ("" for none any more)."""
+async def _change_link(work: Work, place: Place, role: Role, change: Callable[[Link], Link]) -> Link:
+    """Write down who should be in our link of this role, or which link it is."""
 
-    def change(scope: Scope) -> Scope:
-        link = scope.links.get(role, Link())
-        members = {*link.members, work.object_id} if member else {*link.members} - {work.object_id}
-        link = Link(id=link.id if link_id is None else link_id or None, members=tuple(sorted(members)))
-        return scope.model_copy(update={"links": {**scope.links, role: link}})
+    def changed(scope: Scope) -> Scope:
+        return scope.model_copy(update={"links": {**scope.links, role: change(scope.links.get(role, Link()))}})
 
-    return (await change_scope(work, place, change)).links[role]
+    return (await change_scope(work, place, changed)).links[role]

@@ -111,7 +111,7 @@ async def _beneath(work: Work, places: Iterable[Place]) -> set[Place]:
             if not scope.ended_here or work.grant_at(beneath) is not None:
                 continue
             if place.link:
-                too_much = any(work.object_id in link.members for link in scope.links.values())
+                too_much = any(link.concerns(work.object_id) for link in scope.links.values())
             else:
                 too_much = None in ids or scope.own_before is not None or not ids.isdisjoint(scope.copied)
             if work.want(beneath) or too_much:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared.domain.batches import Batch, BatchKind, CheckedFile
 from shared.domain.connections import Connection, Destination
 from shared.domain.events import Item, Principal, ShareEvent
+from shared.domain.feeds import Feed
 from shared.domain.grants import Permission, Scope
 from shared.domain.identity import Accepted, Account, Invited, Listed
 from shared.domain.ledger import Book, Changes
@@ -15,6 +17,8 @@ from shared.domain.maps import Mapped
 from shared.domain.messages import ListEntry, Message, Queue, Record
 from shared.domain.platforms import Role
 from shared.domain.preflight import Tenant
+from shared.domain.reasons import Reason
+from shared.domain.sources import Delivery, FeedsPage, Hint, Page, PermissionSet, Subscription
 
 
 class Ledger(Protocol):
@@ -131,7 +135,7 @@ class References(Protocol):
 
 
 class AccountMaps(Protocol):
-    """Table `account_maps`: which source identity is which account at the destination, per connection."""
+    """Table `accountmaps`: which source identity is which account at the destination, per connection."""
 
     async def find(self, connection: str, source: str) -> Mapped | None:
         """The entry of one source address, and None when it is not mapped."""
@@ -150,8 +154,80 @@ class AccountMaps(Protocol):
         ...
 
 
+class Permissions(Protocol):
+    """Table `permissions`: the newest fact about each permission of each source item, and when the item was last read.
+
+    Platforms whose notifications do not say what changed, and every scan, are compared with it.
+    """
+
+    async def known(self, connection: str, item_id: str) -> Mapping[str, ShareEvent]:
+        """What is known of an item, by `ShareEvent.permission`; nothing that was lost."""
+        ...
+
+    async def note(self, fact: ShareEvent) -> None:
+        """Keep a fact about an item if it is the newest about its permission; a loss takes the permission out."""
+        ...
+
+    async def mark_read(self, connection: str, item: Item, at: datetime) -> None:
+        """Note that all permissions of an item were read at that time."""
+        ...
+
+    def unread_since(self, connection: str, at: datetime, after: str) -> AsyncIterator[tuple[str, Item]]:
+        """The known items that were not read at that time or later, with keys, in the order of the keys behind
+        `after`."""
+        ...
+
+    async def forget(self, connection: str, item_id: str) -> None:
+        """Forget an item of which no permission is known any more; nothing happens when there is one."""
+        ...
+
+
+class Feeds(Protocol):
+    """Table `sources`: the feeds of every connection."""
+
+    async def get(self, connection: str, name: str) -> tuple[Feed | None, str | None]:
+        """One feed and its version."""
+        ...
+
+    async def put(self, feed: Feed, version: str | None) -> None:
+        """Write it if it is still at that version (None: if it does not exist). Raises ConflictError."""
+        ...
+
+    async def remove(self, connection: str, name: str) -> None:
+        """Forget a feed. It is no error when it is gone."""
+        ...
+
+    def read(self, connection: str) -> AsyncIterator[Feed]:
+        """All feeds of a connection."""
+        ...
+
+
+class Batches(Protocol):
+    """Table `batches`: every batch, and the outcome of every share that it brought."""
+
+    async def get(self, ident: str) -> tuple[Batch | None, str | None]:
+        """One batch and its version."""
+        ...
+
+    async def put(self, batch: Batch, version: str | None) -> None:
+        """Write it if it is still at that version (None: if it does not exist). Raises ConflictError."""
+        ...
+
+    def read(self) -> AsyncIterator[Batch]:
+        """All batches, newest first."""
+        ...
+
+    async def note(self, ident: str, event: str, outcome: Reason) -> None:
+        """Note what came of a share event of the batch, in the place of what was noted of it before."""
+        ...
+
+    async def outcomes(self, ident: str) -> Mapping[Reason, int]:
+        """How many share events of the batch came to what."""
+        ...
+
+
 class Bodies(Protocol):
-    """Blobs for delivery bodies that no queue message can hold."""
+    """Blobs for what no queue message can hold: large delivery bodies, and the files of batches."""
 
     async def put(self, name: str, body: bytes) -> None:
         """Store a body."""
@@ -161,30 +237,96 @@ class Bodies(Protocol):
         """Read a body."""
         ...
 
+    async def part(self, name: str, start: int, length: int) -> bytes | None:
+        """Read at most `length` bytes from `start` on; empty behind the end, None when there is no such body."""
+        ...
+
     async def delete(self, name: str) -> None:
         """Delete a body. It is no error when it is gone."""
         ...
 
 
 class Source(Protocol):
-    """What a platform's module implements for one connection. Scan and renew follow with the other platforms."""
+    """What a platform's module implements for one connection.
 
-    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-        """Check that the raw bytes come from the platform, now; return the delivery's id, the same for repeats.
+    The asynchronous methods ask the platform's API and may raise LaterError (try again, after the time it asked for)
+    or RefusedError (an administrator has to act). None of them waits for long: one call reads one page.
+    """
+
+    def answer_handshake(self, query: Mapping[str, str]) -> str | None:
+        """Return the text that proves to the platform that the address is ours; None when it is not asking for that.
+
+        Raises RejectedError for a hostile question.
+        """
+        ...
+
+    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Delivery:
+        """Check that the raw bytes come from the platform, now.
 
         Raises RejectedError, and nothing else, whatever the sender sends.
         """
         ...
 
-    def read(self, body: bytes) -> Sequence[ShareEvent]:
-        """Read a delivery into share events, as far as it tells. Pure. Raises UnreadableError.
+    def read(self, body: bytes) -> Sequence[ShareEvent | Hint]:
+        """Read a delivery into share events, as far as it tells, or into hints where to look. Pure.
 
-        An empty answer means that the delivery is about nothing that concerns shares.
+        Raises UnreadableError. An empty answer means that the delivery is about nothing that concerns shares.
         """
         ...
 
     async def enrich(self, event: ShareEvent) -> Sequence[ShareEvent]:
-        """Fetch what the delivery lacks: the path, the members of a group. May raise LaterError."""
+        """Fetch what an event lacks: the path, the members of a group."""
+        ...
+
+    async def feeds(self, cursor: str | None) -> FeedsPage:
+        """List what can be polled or watched in the account, page by page."""
+        ...
+
+    async def poll(self, feed: str, cursor: str | None) -> Page:
+        """Read what is new in a feed since the cursor; without a cursor, find where now is."""
+        ...
+
+    async def scan(self, cursor: str | None) -> Page:
+        """Read a part of all that is shared in the account now, as permission sets; `more` until the end.
+
+        The cursor holds all that is needed to go on: memory does not grow with the account.
+        """
+        ...
+
+    async def look(self, item: Item) -> PermissionSet | None:
+        """Read one item's permissions as they are now; None when the platform does not show the item.
+
+        An item that the platform says is deleted, or in the trash, has an empty set.
+        """
+        ...
+
+    async def subscribe(self, feed: str, held: Subscription | None, address: str) -> Subscription:
+        """Make, or renew, the feed's subscription to deliver to `address`; return the one that holds from now on."""
+        ...
+
+    async def unsubscribe(self, feed: str, subscription: Subscription) -> None:
+        """End a subscription that another one has replaced. It is no error when it is gone."""
+        ...
+
+
+class ShareFiles(Protocol):
+    """The formats in which existing shares come as a file."""
+
+    def check(self, kind: BatchKind, content: bytes, as_of: datetime | None, now: datetime) -> CheckedFile:
+        """Check every line."""
+        ...
+
+    def read(
+        self, batch: Batch, head: bytes, part: bytes, cursor: str | None
+    ) -> tuple[Sequence[ShareEvent], str | None]:
+        """Read the next shares of a checked file, and where to go on; None at its end.
+
+        `head` are the file's first bytes, `part` those from `offset(cursor)` on.
+        """
+        ...
+
+    def offset(self, cursor: str | None) -> int:
+        """Where in the file the next shares begin."""
         ...
 
 
@@ -322,7 +464,11 @@ class Ports:
     scopes: Scopes
     marks: Marks
     references: References
+    permissions: Permissions
+    feeds: Feeds
+    batches: Batches
     bodies: Bodies
+    files: ShareFiles
     sources: Mapping[str, Source]
     queues: Queues
     directory: Directory
@@ -335,3 +481,5 @@ class Ports:
     timing: Timing = Timing()
     mail_rules: MailRules = field(default_factory=MailRules)
     sender: str | None = None
+    public_url: str | None = None
+    """Where the platforms reach this app (`https://host`); without it no subscription can be made."""

@@ -11,22 +11,28 @@ from shared.domain.identity import Listed
 from shared.domain.ledger import Book
 from shared.domain.messages import (
     GRANTS_PER_MESSAGE,
+    BatchMessage,
     DeliveryMessage,
     Effect,
+    FindFeedsMessage,
     GrantMessage,
     InvitationMessage,
     ListEntry,
     Message,
     MoveMessage,
+    PollMessage,
     Queue,
     Record,
+    RenewMessage,
     Send,
 )
 from shared.domain.reasons import Reason
 from shared.domain.shares import Settlement, Share, share_id
 from shared.domain.trouble import LaterError
+from shared.workflows.batches import fail_batch
 from shared.workflows.deciding import Known, connection_for, decide_again, source_address
 from shared.workflows.deliveries import record_unreadable
+from shared.workflows.feeds import fail_poll
 from shared.workflows.grants import is_due, is_to_be_looked_at, unfit_grants
 from shared.workflows.invitations import notice_account
 from shared.workflows.maps import find_strays
@@ -202,6 +208,13 @@ async def record_failure(ports: Ports, queue: Queue, message: Message | None, te
         case DeliveryMessage():
             await record_unreadable(ports, message, "reading it failed again and again")
             return
+        case PollMessage():
+            partition = f"connection:{message.connection}"
+            await fail_poll(ports, message)
+        case FindFeedsMessage() | RenewMessage():
+            partition = f"connection:{message.connection}"  # the timer sends another one
+        case BatchMessage():
+            await fail_batch(ports, message)
     await ports.history.append(
         Record(
             partition=partition,

@@ -20,7 +20,7 @@ from shared.workflows.transaction import Draft, transact
 
 
 async def receive_share(ports: Ports, event: ShareEvent) -> None:
-    """Take one share event in: load the guest, decide, commit, emit.
+    """Take one share event in: load the guest, decide, commit, emit; note what came of it if a batch brought it.
 
     May raise LaterError when Entra has to be asked who the person is. Raises UnreadableError for a connection that is
     not configured any more.
@@ -35,21 +35,29 @@ async def receive_share(ports: Ports, event: ShareEvent) -> None:
     before = await ports.ledger.read(key, names)
     names |= {share.moved_to for share in before.shares.values() if share.moved_to}
 
+    outcome = Reason.PROCESSING_FAILED
+
     async def step(book: Book) -> Draft | None:
+        nonlocal outcome
         now = ports.clock.now()
         shares = _take_in(book, event, connection, now)
+        main = next(share for share in shares.values() if share is not None and not share.moved_to)
+        outcome = explain(main, book.guest)
         changed = {name: share for name, share in shares.items() if share != book.shares.get(name)}
         if not changed:
             return None
         guest = await admit(ports, book, changed, event, connection, address, now)
         guest = _hold(guest, book, changed, connection, now)
-        draft = Draft(guest, changed)
-        for share in (share for share in changed.values() if share is not None and not share.moved_to):
-            reason = explain(share, guest)
-            draft.effects.append(_record(key, event, share, reason, now))
-            if reason in (Reason.GRANT, Reason.REVOCATION):
-                draft.effects.append(Send(queue=Queue.GRANTS, body=GrantMessage(guest=key, shares=(share.id,))))
-            if share.moved_from and event.address:
+        main = changed.get(main.id) or main
+        draft, outcome = Draft(guest, changed), explain(main, guest)
+        known = book.shares.get(main.id)
+        # What a scan sees again and again: the row notes when, the history stays short.
+        confirmed = event.observed and known is not None and main.comes_to_the_same_as(known)
+        if main.id in changed and not confirmed:
+            draft.effects.append(_record(key, event, main, outcome, now))
+            if outcome in (Reason.GRANT, Reason.REVOCATION):
+                draft.effects.append(Send(queue=Queue.GRANTS, body=GrantMessage(guest=key, shares=(main.id,))))
+            if main.moved_from and event.address:
                 move = MoveMessage(connection=connection.id, source=event.address)
                 draft.effects.append(Send(queue=Queue.MOVES, body=move))
         if guest.state is GuestState.APPROVED and book.guest.state is not GuestState.APPROVED:
@@ -58,6 +66,8 @@ async def receive_share(ports: Ports, event: ShareEvent) -> None:
 
     book = await transact(ports, key, names, step)
     await _record_if_superseded(ports, key, book, event)
+    if event.batch is not None:
+        await ports.batches.note(event.batch, event.id, outcome)
 
 
 def person_of(event: ShareEvent, connection: Connection) -> tuple[str | None, str]:
@@ -167,8 +177,9 @@ def _record(key: str, event: ShareEvent, share: Share, reason: Reason, now: date
 async def _record_if_superseded(ports: Ports, key: str, book: Book, event: ShareEvent) -> None:
     """Record an event that changed nothing because a newer one was known. Repeats of one event are not recorded."""
     for share in book.shares.values():
-        claim = share.claims.get(event.reference or "")
-        if claim is not None and claim.id != event.id and not event.outranks(claim):
+        reference = event.reference or ""
+        claim, origin = share.claims.get(reference), share.origins.get(reference)
+        if claim is not None and event.id not in (claim.id, origin and origin.id) and not event.outranks(claim):
             record = Record(
                 partition=key,
                 at=event.at,

@@ -22,20 +22,23 @@ def timer(schedule: str) -> dict[str, object]:
     return {"direction": "IN", "type": "timerTrigger", "name": "timer", "schedule": schedule}
 
 
-def route(path: str, method: str) -> dict[str, object]:
+def route(path: str, *methods: str) -> dict[str, object]:
     return {
         "direction": "IN",
         "type": "httpTrigger",
         "name": "req",
-        "methods": [method],
+        "methods": list(methods),
         "authLevel": "ANONYMOUS",
         "route": path,
     }
 
 
 EXPECTED = {
-    "receive_delivery": route("webhooks/{connection}", "POST"),
+    "receive_delivery": route("webhooks/{connection}", "GET", "POST"),
     "read_delivery": queue("deliveries"),
+    "work_on_feed": queue("feeds"),
+    "run_batch": queue("batches"),
+    "tend_sources": timer("45 * * * * *"),
     "receive_share": queue("share-events"),
     "invite_guest": queue("invitations"),
     "settle_access": queue("grants"),
@@ -45,6 +48,14 @@ EXPECTED = {
     "drain_invitations": queue("invitations-poison"),
     "drain_grants": queue("grants-poison"),
     "drain_moves": queue("moves-poison"),
+    "drain_feeds": queue("feeds-poison"),
+    "drain_batches": queue("batches-poison"),
+    "list_sources": route("sources", "GET"),
+    "start_scan": route("sources/{connection}/scan", "POST"),
+    "upload_shares": route("sources/{connection}/shares", "POST"),
+    "list_batches": route("batches", "GET"),
+    "show_batch": route("batches/{batch}", "GET"),
+    "cancel_batch": route("batches/{batch}/cancel", "POST"),
     "poll_acceptance": timer("%GUESTPASS_ACCEPTANCE_SCHEDULE%"),
     "expire_shares": timer("30 * * * * *"),
     "follow_up_invitations": timer("50 */5 * * * *"),
@@ -72,7 +83,8 @@ async def main():
     worker = Worker(Path("."))
     await worker.start()
     print(json.dumps({name: [dict(b) for b in f.bindings] for name, f in worker.functions.items()}))
-    heavy = [m for m in sys.modules if m.split(".")[0] in ("msgraph", "box_sdk_gen", "kiota_http", "jinja2")]
+    libraries = ("msgraph", "box_sdk_gen", "kiota_http", "dropbox", "googleapiclient", "jinja2")
+    heavy = [m for m in sys.modules if m.split(".")[0] in libraries]
     print(json.dumps(heavy))
     worker.stop()
 
@@ -131,7 +143,16 @@ def connections(tmp_path: Path) -> Path:
 async def test_doors_are_closed_by_default(azurite: str, connections: Path) -> None:
     settings = {**SETTINGS, STORAGE: azurite, "GUESTPASS_CONNECTIONS_FILE": str(connections)}
     async with hosting(settings, ROOT) as host:
-        for method, path in [("GET", "access-requests"), ("POST", f"access-requests/{'0' * 32}/approve")]:
+        for method, path in [
+            ("GET", "access-requests"),
+            ("POST", f"access-requests/{'0' * 32}/approve"),
+            ("GET", "sources"),
+            ("POST", "sources/box/scan"),
+            ("POST", "sources/box/shares"),
+            ("GET", "batches"),
+            ("GET", "batches/one"),
+            ("POST", "batches/one/cancel"),
+        ]:
             async with host.http.request(method, f"/api/{path}", json={}) as response:
                 assert response.status == 401
         async with host.http.post("/api/webhooks/nobody", data=b"{}") as response:

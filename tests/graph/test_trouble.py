@@ -16,11 +16,13 @@ from shared.domain.events import Change, ShareEvent
 from shared.domain.guests import GuestState
 from shared.domain.platforms import Role
 from shared.domain.reasons import Reason
+from shared.domain.trouble import LaterError
 from shared.entra.directory import EntraDirectory
 from shared.graph.client import Graph
 from shared.sharepoint.sites import SharePointSites
 from shared.workflows.approvals import retry
 from shared.workflows.invitations import poll_acceptance
+from shared.workflows.ports import Sites
 from tests.graph.conftest import Tenant
 from tests.workflows.world import DRIVE, ITEMS, World, event
 
@@ -388,3 +390,44 @@ async def test_five_thousand_shares_are_one_request_one_invitation_one_mail(worl
     assert len(await tenant.exchanges("GET", "/users")) == 2
     assert len(await tenant.exchanges("POST", "/invitations")) == 1
     assert len((await tenant.read("state"))["mails"]) == 1
+
+
+class Throttled:
+    """The port Sites, where one call of all is answered with 429."""
+
+    def __init__(self, sites: Sites, call: int) -> None:
+        self._sites, self._left = sites, call
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*arguments: Any, **more: Any) -> Any:
+            self._left -= 1
+            if self._left == -1:
+                raise LaterError(Reason.GRAPH, timedelta(seconds=7))
+            return await getattr(self._sites, name)(*arguments, **more)
+
+        return call
+
+
+@pytest.mark.parametrize("beneath", [False, True])
+@pytest.mark.parametrize("call", range(14))
+async def test_taking_a_person_off_a_link_survives_a_429_at_any_call(
+    world: GraphWorld, call: int, beneath: bool
+) -> None:
+    """What is written down before the link is touched must not make the next try believe that all is done."""
+
+    def linked(name: str, at: int, who: str, change: Change = Change.GIVEN) -> ShareEvent:
+        shared = event(name, at, change, preapproved=True, who=who, path="/a", role="View")
+        return shared.model_copy(update={"cross_organisation": True})
+
+    await world.told(linked("e1", 1, GUEST), linked("e2", 2, OTHER))
+    await world.accepted(GUEST, OTHER)
+    if beneath:  # a permission beneath ends inheritance there, with a copy of the link
+        await world.told(event("e3", 3, preapproved=True, path="/a/b", role="Modify", who=OTHER))
+    assert (await world.held())[GUEST, "/a", "link"] == "read"
+    sites = world.ports.sites
+    world.ports = replace(world.ports, sites=Throttled(sites, call))
+    await world.told(linked("e4", 4, GUEST, Change.LOST))
+    rows = (await world.remote.read("permissions"))["value"]
+    assert not [row for row in rows if row["mail"] == GUEST]
+    assert (await world.held())[OTHER, "/a", "link"] == "read"
+    assert await world.reasons() == {"/a": Reason.REMOVED_AT_SOURCE}

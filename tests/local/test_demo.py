@@ -50,7 +50,13 @@ async def test_ends_as_expected(demo: Run) -> None:
 
 
 async def test_shows_every_share_what_exists_and_the_counts(demo: Run) -> None:
-    for title in ("Every share", "Permissions that really exist at the destination", "Counts"):
+    for title in (
+        "Every share",
+        "Permissions that really exist at the destination",
+        "Every platform; untold and from before: found by a scan",
+        "What the scans and the file brought",
+        "Counts",
+    ):
         assert title in demo.text
     for words in ("pending admin approval", "has not accepted the invitation yet"):
         assert words in demo.text

@@ -47,4 +47,4 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 def post(document: Any = EXAMPLE, at: datetime = NOW, source: InboundSource = SOURCE) -> str:
-    return source.authenticate(*delivery(document, SECRET, at, "msg_1"), NOW)
+    return source.authenticate(*delivery(document, SECRET, at, "msg_1"), NOW).id

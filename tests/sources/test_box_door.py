@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.platforms.box_webhooks import delivery, signed
+from shared.domain.sources import Delivery
 from shared.domain.trouble import RejectedError, UnreadableError
-from shared.sources.box import BoxSource
+from shared.sources.box.source import BoxSource
 from tests.sources.box_samples import NOW, PRIMARY, SECONDARY, SOURCE, attempt, json_values, make
 
 
@@ -81,8 +82,13 @@ def test_every_attempt_has_the_event_s_id() -> None:
     first = attempt(event_id="eb0c4e06-751f-442c-86f8-fd5bb404dbec")
     second = attempt(event_id="eb0c4e06-751f-442c-86f8-fd5bb404dbec", sent_at=NOW + timedelta(minutes=5))
     assert first[0]["BOX-DELIVERY-ID"] != second[0]["BOX-DELIVERY-ID"]
-    assert SOURCE.authenticate(*first, NOW) == "eb0c4e06-751f-442c-86f8-fd5bb404dbec"
-    assert SOURCE.authenticate(*second, NOW + timedelta(minutes=5)) == "eb0c4e06-751f-442c-86f8-fd5bb404dbec"
+    assert SOURCE.authenticate(*first, NOW) == Delivery("eb0c4e06-751f-442c-86f8-fd5bb404dbec", first[1])
+    assert SOURCE.authenticate(*second, NOW + timedelta(minutes=5)).id == "eb0c4e06-751f-442c-86f8-fd5bb404dbec"
+
+
+def test_box_asks_for_no_proof_of_the_address() -> None:
+    assert SOURCE.answer_handshake({}) is None
+    assert SOURCE.answer_handshake({"challenge": "<script>", "validationToken": "x" * 5000}) is None
 
 
 @pytest.mark.parametrize(
@@ -149,10 +155,11 @@ def test_signed_bodies_that_are_no_json_object(body: bytes) -> None:
 )
 def test_an_odd_but_authentic_body_is_let_in_and_then_recorded(start: bytes) -> None:
     headers = signed(start, PRIMARY, SECONDARY, NOW)
-    delivery_id = SOURCE.authenticate(headers, start, NOW)
-    assert delivery_id == SOURCE.authenticate(headers, start, NOW)
-    assert delivery_id.isascii()
-    assert len(delivery_id) <= 200
+    let_in = SOURCE.authenticate(headers, start, NOW)
+    assert let_in == SOURCE.authenticate(headers, start, NOW)
+    assert let_in.body == start
+    assert let_in.id.isascii()
+    assert len(let_in.id) <= 200
     with pytest.raises(UnreadableError):
         SOURCE.read(start)
 

@@ -2,59 +2,28 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import pytest
 
-from local.platforms import box as box_stand_in
 from shared.domain.events import PrincipalKind, ShareEvent
 from shared.domain.reasons import Reason
 from shared.domain.trouble import LaterError
-from shared.sources.box import BoxSource
 from tests.sources.box_samples import (
+    APP,
     COLLABORATION,
     FILE,
     PENDING,
-    make,
     read,
 )
-
-
-@dataclass
-class StandIn:
-    """Box's stand-in, in this process, on a free port."""
-
-    url: str
-    session: aiohttp.ClientSession
-
-    def source(self, **secrets: str) -> BoxSource:
-        return make(api_url=self.url, **secrets)
-
-    async def seed(self, **content: Any) -> None:
-        await self._post("/control/seed", content)
-
-    async def fail(self, *faults: dict[str, Any]) -> None:
-        await self._post("/control/faults", faults)
-
-    async def requests(self) -> list[str]:
-        async with self.session.get(f"{self.url}/control/requests") as answer:
-            return [request for request in await answer.json() if "oauth2" not in request]
-
-    async def _post(self, path: str, content: Any) -> None:
-        async with self.session.post(self.url + path, json=content) as answer:
-            answer.raise_for_status()
+from tests.sources.box_world import StandIn, stand_in
 
 
 @pytest.fixture
 async def box() -> AsyncIterator[StandIn]:
-    app = box_stand_in.create_app("app", "app-secret", "4711")
-    runner, port = await box_stand_in.serve(app, 0)
-    async with aiohttp.ClientSession() as session:
-        yield StandIn(f"http://127.0.0.1:{port}", session)
-    await runner.cleanup()
+    async with stand_in() as box:
+        yield box
 
 
 FOLDERS = [{"id": "5000", "name": "Projects", "parent": "0"}, {"id": "5678", "name": "Ball Valve", "parent": "5000"}]
@@ -73,7 +42,43 @@ async def test_a_folder_s_path_runs_from_the_root(box: StandIn, folder: str, pat
     assert complete.item is not None
     assert complete.item.path == path
     assert complete.model_copy(update={"item": event.item}) == event
-    assert await box.requests() == [f"GET /2.0/folders/{folder}?fields=name,path_collection"]
+    assert await box.requests() == [
+        f"GET /2.0/folders/{folder}?fields=name,path_collection,is_externally_owned",
+        "GET /2.0/folders/0/items?fields=name,is_externally_owned&usemarker=true&limit=1000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "ambiguous"),
+    [
+        ("folders", {"name": "Projects"}, True),
+        ("folders", {"name": "PROJECTS"}, True),
+        ("files", {"name": "projects"}, True),
+        ("folders", {"name": "Project"}, False),
+        ("folders", {"name": "Projects", "is_externally_owned": True}, False),
+    ],
+)
+async def test_a_path_that_leads_to_two_places_is_no_path(
+    box: StandIn, kind: str, other: dict[str, Any], ambiguous: bool
+) -> None:
+    """Folders of different owners meet at the top of the service account, whatever their names."""
+    await box.seed(folders=FOLDERS)
+    await box.seed(**{kind: [{"id": "6000", "parent": "0", **other}]})
+    complete = await enriched(box, read("COLLABORATION.ACCEPTED", COLLABORATION))
+    assert complete.item is not None
+    assert (complete.item.path is None) is ambiguous
+
+
+async def test_what_is_at_the_top_is_read_once_for_many_paths(box: StandIn) -> None:
+    await box.seed(folders=FOLDERS)
+    await box.seed(folders=[{"id": str(n), "name": f"f{n}", "parent": "0"} for n in range(10_000, 11_000)])
+    await box.seed(folders=[{"id": "9", "name": "Projects", "parent": "0"}])
+    source = box.source()
+    for _ in range(2):
+        (complete,) = await source.enrich(read("COLLABORATION.ACCEPTED", COLLABORATION))
+        assert complete.item is not None
+        assert complete.item.path is None
+    assert sum("/folders/0/items" in request for request in await box.requests()) == 2
 
 
 async def test_a_file_s_path(box: StandIn) -> None:
@@ -187,6 +192,20 @@ async def test_a_group_whose_members_cannot_all_be_read_stays_a_group(box: Stand
     people = [{"id": str(n), "name": "", "login": f"m{n}@partner.com"} for n in range(members)]
     await box.seed(folders=FOLDERS, groups=[{"id": "9", "name": "Partners", "members": people}])
     assert (await enriched(box, read("COLLABORATION.ACCEPTED", GROUP))).principal.kind is PrincipalKind.GROUP
+
+
+async def test_apps_in_a_group_need_no_guest(box: StandIn) -> None:
+    members = [{"id": "1", "name": "One", "login": "one@partner.com"}, {**APP, "id": "2"}]
+    await box.seed(folders=FOLDERS, groups=[{"id": "9", "name": "Partners", "members": members}])
+    complete = await enriched(box, read("COLLABORATION.ACCEPTED", GROUP))
+    assert complete.principal.address == "one@partner.com"
+
+
+@pytest.mark.parametrize("source", [COLLABORATION, GROUP])
+async def test_what_another_company_owns_is_not_shared_by_us(box: StandIn, source: dict[str, Any]) -> None:
+    theirs = {"id": "5678", "name": "Theirs", "parent": "0", "is_externally_owned": True}
+    await box.seed(folders=[theirs])
+    assert await box.source().enrich(read("COLLABORATION.ACCEPTED", source)) == []
 
 
 async def test_a_hidden_group_stays_a_group(box: StandIn) -> None:

@@ -9,16 +9,19 @@ from box_sdk_gen import CreateWebhookTriggers
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.events import Change, PrincipalKind, ShareEvent
+from shared.domain.events import Change, PrincipalKind, ShareEvent, Sharer
 from shared.domain.platforms import ItemKind
+from shared.domain.sources import Hint
 from shared.domain.trouble import UnreadableError
 from tests.sources.box_samples import (
+    APP,
     COLLABORATION,
     FILE,
     NOW,
     PENDING,
     SOURCE,
     attempt,
+    facts,
     json_values,
     read,
 )
@@ -44,7 +47,7 @@ def test_a_collaboration_is_read_whole() -> None:
 
 def test_the_sharer_is_who_made_the_collaboration_not_who_caused_the_event() -> None:
     body = attempt(created_by={"type": "user", "id": "2", "name": "", "login": "other@user.com"})[1]
-    (event,) = SOURCE.read(body)
+    (event,) = facts(SOURCE.read(body))
     assert event.sharer.address == "test@user.com"
 
 
@@ -122,18 +125,37 @@ def test_items(item: dict[str, str], item_id: str, kind: ItemKind, path: str | N
         ("SHARED_LINK.CREATED", {"access": "company"}, None),
         ("SHARED_LINK.CREATED", {"access": "collaborators"}, None),
         ("SHARED_LINK.CREATED", None, None),
+        ("SHARED_LINK.CREATED", {"access": "open", "effective_access": "company"}, None),
         ("SHARED_LINK.UPDATED", {"access": "open"}, Change.KEPT),
+        ("SHARED_LINK.UPDATED", {"access": "open", "effective_access": "collaborators"}, Change.LOST),
         ("SHARED_LINK.UPDATED", {"access": "company"}, Change.LOST),
         ("SHARED_LINK.DELETED", None, Change.LOST),
         ("SHARED_LINK.DELETED", {"access": "open"}, Change.LOST),
     ],
 )
 def test_shared_links(trigger: str, link: dict[str, str] | None, change: Change | None) -> None:
-    events = SOURCE.read(attempt(trigger, {**FILE, "shared_link": link})[1])
+    events = facts(SOURCE.read(attempt(trigger, {**FILE, "shared_link": link})[1]))
     assert [event.change for event in events] == ([change] if change else [])
     for event in events:
         assert event.principal.kind is PrincipalKind.ANONYMOUS_LINK
         assert event.reference == "shared-link:file:77"
+
+
+def test_an_anonymous_user_is_nobody_s_sharer() -> None:
+    link = {**FILE, "shared_link": {"access": "open", "unshared_at": "2027-01-01T00:00:00Z"}}
+    (event,) = facts(SOURCE.read(attempt("SHARED_LINK.CREATED", link, created_by={"type": "user", "id": "2"})[1]))
+    assert event.sharer == Sharer()
+    assert event.expires_at == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("trigger", ["COLLABORATION.CREATED", "COLLABORATION.ACCEPTED", "COLLABORATION.REMOVED"])
+def test_the_app_s_own_access_is_no_share(trigger: str) -> None:
+    assert SOURCE.read(attempt(trigger, {**COLLABORATION, "accessible_by": APP})[1]) == []
+
+
+def test_a_hub_has_no_item() -> None:
+    event = read("COLLABORATION.ACCEPTED", {**COLLABORATION, "item": None, "app_item": {"type": "hubs", "id": "3"}})
+    assert (event.item, event.reference) == (None, "12345")
 
 
 @pytest.mark.parametrize("trigger", [trigger.value for trigger in CreateWebhookTriggers])
@@ -147,11 +169,30 @@ def test_every_trigger_that_box_offers_is_known(trigger: str) -> None:
 
 @pytest.mark.parametrize(
     ("trigger", "advice"),
-    [("NO_ACTIVE_SESSION", "Authorise the app"), ("WEBHOOK.DELETED", "Create it again"), ("HUB.EATEN", "Take it off")],
+    [("NO_ACTIVE_SESSION", "Authorise the app"), ("HUB.EATEN", "Take it off")],
 )
 def test_triggers_that_need_somebody_are_recorded_with_what_to_do(trigger: str, advice: str) -> None:
     with pytest.raises(UnreadableError, match=advice):
         SOURCE.read(attempt(trigger, {})[1])
+
+
+@pytest.mark.parametrize(
+    ("more", "hints"),
+    [
+        ({"source": {"type": "folder", "id": "5678"}}, [Hint("folder:5678", renew=True), Hint("events")]),
+        (
+            {"webhook": {"id": "53", "type": "webhook", "target": {"type": "folder", "id": "7"}}, "source": None},
+            [Hint("folder:7", renew=True), Hint("events")],
+        ),
+        ({"source": {"type": "file", "id": "5678"}}, [Hint("events")]),
+        ({"source": {}}, [Hint("events")]),
+        ({"source": None}, [Hint("events")]),
+    ],
+)
+def test_a_webhook_that_box_deleted_is_made_again(more: dict[str, Any], hints: list[Hint]) -> None:
+    envelope = json.loads(attempt("WEBHOOK.DELETED", {})[1])
+    body = json.dumps({**envelope, "additional_info": {"reason": "auto_cleanup"}, **more}).encode()
+    assert SOURCE.read(body) == hints
 
 
 @pytest.mark.parametrize(
@@ -190,7 +231,7 @@ def test_nothing_but_unreadable_comes_out_of_reading(trigger: str, changes: dict
     except UnreadableError as error:
         error.detail.encode()
     else:
-        for event in events:
+        for event in facts(events):
             assert event == ShareEvent.model_validate_json(event.model_dump_json())
 
 

@@ -4,7 +4,7 @@ import base64
 import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from local.platforms.relay import delivery, signed
-from shared.domain.events import Change, PrincipalKind, ShareEvent
+from shared.domain.events import Change, Item, PrincipalKind, ShareEvent
 from shared.domain.platforms import ItemKind
-from shared.domain.trouble import RejectedError, UnreadableError
+from shared.domain.reasons import Reason
+from shared.domain.sources import FeedsPage, Subscription
+from shared.domain.trouble import RefusedError, RejectedError, UnreadableError
 from shared.sources.inbound import InboundSource, contract_schema
 from tests.sources.inbound_samples import (
     CONNECTION,
@@ -43,9 +45,15 @@ def rejection(headers: Mapping[str, str], body: bytes, now: datetime = NOW) -> t
 def test_the_id_is_that_of_the_fact_not_of_the_delivery() -> None:
     one = SOURCE.authenticate(*delivery(EXAMPLE, SECRET, NOW, "msg_1"), NOW)
     again = SOURCE.authenticate(*delivery(EXAMPLE, SECRET, NOW + timedelta(minutes=1), "msg_2"), NOW)
-    assert one == again == SOURCE.read(json.dumps(EXAMPLE).encode())[0].id
-    assert post(changed("id", "another")) != one
-    assert post(changed("source", "/another")) != one
+    assert one == again
+    assert one.id == SOURCE.read(one.body)[0].id
+    assert post(changed("id", "another")) != one.id
+    assert post(changed("source", "/another")) != one.id
+
+
+def test_the_body_is_handed_on_as_it_came() -> None:
+    headers, body = delivery(EXAMPLE, SECRET, NOW, "msg_1")
+    assert SOURCE.authenticate(headers, body, NOW).body == body
 
 
 def test_secrets_are_replaced_without_a_gap() -> None:
@@ -276,6 +284,28 @@ def test_a_loss_is_a_loss() -> None:
 async def test_nobody_is_asked_for_more() -> None:
     (event,) = SOURCE.read(EXAMPLE_TEXT.encode())
     assert await SOURCE.enrich(event) == [event]
+    assert await SOURCE.feeds(None) == FeedsPage(())
+
+
+async def test_what_would_have_to_be_asked_is_refused_with_a_way_out() -> None:
+    held = Subscription(id="1", made_at=NOW)
+    questions: list[Awaitable[object]] = [
+        SOURCE.scan(None),
+        SOURCE.look(Item(id="1", kind=ItemKind.ROOT, path="/")),
+        SOURCE.poll("events", None),
+        SOURCE.subscribe("events", None, "https://guestpass.example/api/webhooks/securisync"),
+        SOURCE.unsubscribe("events", held),
+    ]
+    for question in questions:
+        with pytest.raises(RefusedError) as caught:
+            await question
+        assert caught.value.reason is Reason.SOURCE_REFUSED
+        assert "upload a file instead" in str(caught.value.detail)
+
+
+@given(query=st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=4))
+def test_no_handshake_is_answered(query: dict[str, str]) -> None:
+    assert SOURCE.answer_handshake(query) is None
 
 
 json_values = st.recursive(

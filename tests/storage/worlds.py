@@ -14,8 +14,21 @@ from shared.domain.shares import Share
 from shared.storage.account import CONTAINER, StorageAccount
 from shared.storage.blobs import BlobBodies
 from shared.storage.ledger import TableHistory, TableLedger
+from shared.storage.sources import TableBatches, TableFeeds, TablePermissions
 from shared.storage.tables import TableAccountMaps, TableMarks, TableReferences, TableScopes, TableWorklist
-from shared.workflows.ports import AccountMaps, Bodies, History, Ledger, Marks, References, Scopes, Worklist
+from shared.workflows.ports import (
+    AccountMaps,
+    Batches,
+    Bodies,
+    Feeds,
+    History,
+    Ledger,
+    Marks,
+    Permissions,
+    References,
+    Scopes,
+    Worklist,
+)
 from tests import memory
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -33,6 +46,9 @@ class World:
     scopes: Scopes
     marks: Marks
     references: References
+    permissions: Permissions
+    feeds: Feeds
+    batches: Batches
     bodies: Bodies
     account_maps: AccountMaps
 
@@ -46,6 +62,9 @@ def in_memory() -> World:
         scopes=memory.MemoryScopes(),
         marks=memory.MemoryMarks(),
         references=memory.MemoryReferences(),
+        permissions=memory.MemoryPermissions(),
+        feeds=memory.MemoryFeeds(),
+        batches=memory.MemoryBatches(),
         bodies=memory.MemoryBodies(),
         account_maps=memory.MemoryAccountMaps(),
     )
@@ -61,6 +80,9 @@ def in_storage(account: StorageAccount) -> World:
         scopes=TableScopes(table("scopes")),
         marks=TableMarks(table("sources")),
         references=TableReferences(table("sources")),
+        permissions=TablePermissions(table("permissions")),
+        feeds=TableFeeds(table("sources")),
+        batches=TableBatches(table("batches")),
         bodies=BlobBodies(account.blobs.get_container_client(CONTAINER)),
         account_maps=TableAccountMaps(table("accountmaps")),
     )

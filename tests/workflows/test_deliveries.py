@@ -21,7 +21,7 @@ from shared.domain.platforms import Role
 from shared.domain.reasons import Reason
 from shared.domain.shares import Share
 from shared.domain.trouble import RejectedError
-from shared.sources.box import BoxSource
+from shared.sources.box.source import BoxSource
 from shared.sources.inbound import InboundSource
 from shared.workflows.deliveries import BODY_LIMIT, accept_delivery
 from shared.workflows.review import explain_guest

@@ -11,12 +11,26 @@ from shared.domain.events import Change, Item, Principal, ShareEvent, Sharer
 from shared.domain.grants import Permission
 from shared.domain.identity import Accepted, Account, Invited, Listed, UserType
 from shared.domain.mailing import Mail, MailRules
-from shared.domain.messages import DeliveryMessage, GrantMessage, InvitationMessage, Message, MoveMessage, Queue
+from shared.domain.messages import (
+    BatchMessage,
+    DeliveryMessage,
+    FindFeedsMessage,
+    GrantMessage,
+    InvitationMessage,
+    Message,
+    MoveMessage,
+    PollMessage,
+    Queue,
+    RenewMessage,
+)
 from shared.domain.platforms import ItemKind, Platform, Role
 from shared.domain.preflight import Tenant as TenantSettings
 from shared.domain.trouble import PASSING_TROUBLE
+from shared.sources.files import LineFiles
 from shared.workflows.approvals import approve, deny
+from shared.workflows.batches import run_batch
 from shared.workflows.deliveries import read_delivery
+from shared.workflows.feeds import find_feeds, poll_feed, renew_subscription
 from shared.workflows.grants import settle_access
 from shared.workflows.invitations import follow_up, poll_acceptance, work_on_invitation
 from shared.workflows.maps import move_shares
@@ -26,12 +40,15 @@ from shared.workflows.shares import receive_share
 from tests.memory import (
     Hook,
     MemoryAccountMaps,
+    MemoryBatches,
     MemoryBodies,
     MemoryClock,
+    MemoryFeeds,
     MemoryHistory,
     MemoryLedger,
     MemoryMarks,
     MemoryPacer,
+    MemoryPermissions,
     MemoryQueues,
     MemoryReferences,
     MemoryScopes,
@@ -248,6 +265,10 @@ class World:
             scopes=self.scopes,
             marks=MemoryMarks(step),
             references=MemoryReferences(step),
+            permissions=MemoryPermissions(step),
+            feeds=MemoryFeeds(step),
+            batches=MemoryBatches(step),
+            files=LineFiles(),
             bodies=MemoryBodies(step),
             sources={},
             queues=self.queues,
@@ -283,6 +304,18 @@ class World:
                 case DeliveryMessage():
                     queue = Queue.DELIVERIES
                     await read_delivery(ports, message)
+                case FindFeedsMessage():
+                    queue = Queue.FEEDS
+                    await find_feeds(ports, message)
+                case PollMessage():
+                    queue = Queue.FEEDS
+                    await poll_feed(ports, message)
+                case RenewMessage():
+                    queue = Queue.FEEDS
+                    await renew_subscription(ports, message)
+                case BatchMessage():
+                    queue = Queue.BATCHES
+                    await run_batch(ports, message)
         except PASSING_TROUBLE as trouble:
             await put_off(ports, queue, message, attempt, trouble)
 

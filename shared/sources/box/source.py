@@ -1,25 +1,38 @@
-"""Box: webhooks V2 about collaborations and shared links, completed through Box's API."""
+"""Box: webhooks V2 about collaborations and shared links, completed through Box's API; its event log, and scans."""
 
 import base64
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from shared.domain.addresses import digest
 from shared.domain.connections import Connection
-from shared.domain.events import Change, Item, Principal, PrincipalKind, ShareEvent, Sharer
-from shared.domain.platforms import ItemKind
+from shared.domain.events import Change, Item, Principal, PrincipalKind, ShareEvent
 from shared.domain.reasons import Reason
-from shared.domain.trouble import LaterError, UnreadableError
-from shared.sources.wire import Rejection, Timestamp, faults, header, parse_timestamp
+from shared.domain.sources import Delivery, FeedsPage, Hint, Page, PermissionSet, Subscription
+from shared.domain.trouble import RefusedError, UnreadableError
+from shared.sources.box import log as box_log
+from shared.sources.box import scan as box_scan
+from shared.sources.box import watch as box_watch
+from shared.sources.box.models import (
+    BoxItem,
+    Collaboration,
+    LinkedItem,
+    Location,
+    Membership,
+    WebhookEvent,
+    member_of,
+    sharer_of,
+    understood,
+)
+from shared.sources.wire import Rejection, faults, header, json_object, parse_timestamp
 
 if TYPE_CHECKING:
-    from shared.sources.box_api import BoxApi
+    from shared.sources.box.api import BoxApi
 
 _MAX_AGE = timedelta(minutes=10)  # Box, "Signature verification": discard what is older
 _MAX_SKEW = timedelta(minutes=1)
@@ -38,123 +51,10 @@ _SHARED_LINK = {
     "SHARED_LINK.DELETED": Change.LOST,
 }
 _IRRELEVANT = ("FILE.", "FOLDER.", "COMMENT.", "TASK_ASSIGNMENT.", "METADATA_INSTANCE.", "SIGN_REQUEST.")
-_BROKEN = {
-    "NO_ACTIVE_SESSION": (
-        "Box sends this webhook without content because the app's session has ended. Authorise the app again in the "
-        "Box Admin Console, and compare what was shared in between: Box did not tell."
-    ),
-    "WEBHOOK.DELETED": (
-        "Box has deleted this webhook (after 14 days without a successful delivery, or with its app). "
-        "Create it again, and compare what was shared in between: Box did not tell."
-    ),
-}
-
-_Id = Annotated[str, Field(pattern=r"^[0-9]{1,40}$")]
-_Text = Annotated[str, Field(max_length=500)]
-
-
-class _Part(BaseModel):
-    """A part of Box's JSON: what we read has the documented type; what we do not read may be anything."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
-
-
-class _User(_Part):
-    id: _Id
-    name: _Text | None = None
-    login: _Text | None = None
-
-    @property
-    def address(self) -> str | None:
-        return _address(self.login)
-
-
-class _Grantee(_User):
-    type: Literal["user", "group"]
-    is_active: bool | None = None
-
-
-class _Item(_Part):
-    type: Literal["folder", "file", "web_link"]
-    id: _Id
-
-    @property
-    def item(self) -> Item:
-        if self.type == "folder" and self.id == "0":
-            return Item(id="folder:0", kind=ItemKind.ROOT, path="/")
-        # Folders and files are numbered separately at Box: the number alone would not tell two items apart.
-        return Item(id=f"{self.type}:{self.id}", kind=ItemKind.FOLDER if self.type == "folder" else ItemKind.FILE)
-
-
-class _Collaboration(_Part):
-    id: _Id
-    status: Literal["accepted", "pending", "rejected"] | None = None
-    role: Annotated[str, Field(max_length=200)] | None = None
-    item: _Item | None = None
-    accessible_by: _Grantee | None = None
-    invite_email: _Text | None = None
-    created_by: _User | None = None
-    created_at: Timestamp | None = None
-    expires_at: Timestamp | None = None
-
-    @property
-    def principal(self) -> Principal:
-        grantee = self.accessible_by
-        if grantee is None:
-            return Principal(address=_address(self.invite_email))
-        if grantee.type == "group":
-            return Principal(kind=PrincipalKind.GROUP, source_id=grantee.id, name=grantee.name or None)
-        return Principal(
-            address=grantee.address or _address(self.invite_email),
-            source_id=grantee.id,
-            name=grantee.name or None,
-            suspended=grantee.is_active is False,
-        )
-
-
-class _SharedLink(_Part):
-    access: Annotated[str, Field(max_length=200)] | None = None
-    effective_permission: Annotated[str, Field(max_length=200)] | None = None
-
-
-class _LinkedItem(_Item):
-    shared_link: _SharedLink | None = None
-
-
-class _Delivery(_Part):
-    id: Annotated[str, Field(min_length=1, max_length=200)]
-    created_at: Timestamp
-    trigger: Annotated[str, Field(max_length=200)]
-    created_by: _User | None = None
-    source: dict[str, Any] | list[Any] | None = None
-
-
-class _Folder(_Part):
-    id: _Id
-    name: str
-
-
-class _PathCollection(_Part):
-    entries: list[_Folder]
-
-
-class _Location(_Part):
-    name: str
-    path_collection: _PathCollection
-
-    @property
-    def path(self) -> str | None:
-        """The path from the root; None when Box shows only its lower part: a guessed path would widen access."""
-        above = self.path_collection.entries
-        names = [folder.name for folder in above[1:]] + [self.name]
-        path = "/" + "/".join(names)
-        starts_at_root = bool(above) and above[0].id == "0"
-        names_are_whole = all(name and "/" not in name for name in names)
-        return path if starts_at_root and names_are_whole and len(path) <= 4000 else None
-
-
-class _Membership(_Part):
-    user: _User | None = None
+_DELETED = "WEBHOOK.DELETED"
+_NO_SESSION = "NO_ACTIVE_SESSION"
+# What is asked of a webhook is what can be read.
+TRIGGERS = (*_COLLABORATION, *_SHARED_LINK)
 
 
 class BoxSource:
@@ -173,8 +73,12 @@ class BoxSource:
         self._primary = _key("primary_key", connection, secrets)
         self._secondary = _key("secondary_key", connection, secrets) if "secondary_key" in secrets else None
 
-    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
-        """Check the signature that Box makes over the raw bytes; return the event's id, the same for every attempt.
+    def answer_handshake(self, query: Mapping[str, str]) -> str | None:  # noqa: ARG002
+        """Return None: Box asks for no proof."""
+        return None
+
+    def authenticate(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Delivery:
+        """Check the signature that Box makes over the raw bytes; the delivery's id is the event's, in every attempt.
 
         Either key may match its own header: Box rotates one key at a time. Raises RejectedError.
         """
@@ -199,68 +103,106 @@ class BoxSource:
             raise Rejection.SIGNATURE_WRONG.error()
         if not -_MAX_SKEW <= now - at <= _MAX_AGE:
             raise Rejection.TIMESTAMP_OUTSIDE_WINDOW.error()
-        return _event_id(body)
+        return Delivery(_event_id(body), body)
 
-    def read(self, body: bytes) -> Sequence[ShareEvent]:
+    def read(self, body: bytes) -> Sequence[ShareEvent | Hint]:
         """Read a delivery into share events. Raises UnreadableError."""
         try:
-            delivery = _Delivery.model_validate_json(body)
+            delivery = WebhookEvent.model_validate_json(body)
             if delivery.trigger in _COLLABORATION:
-                return [self._collaboration(delivery, _Collaboration.model_validate(delivery.source))]
+                return self._collaboration(delivery, Collaboration.model_validate(delivery.source))
             if delivery.trigger in _SHARED_LINK:
-                return self._shared_link(delivery, _LinkedItem.model_validate(delivery.source))
+                return self._shared_link(delivery, LinkedItem.model_validate(delivery.source))
         except ValidationError as error:
             raise UnreadableError(f"Box's delivery is not what Box documents: {faults(error)}") from None
         if delivery.trigger.startswith(_IRRELEVANT):
             return []
-        if delivery.trigger in _BROKEN:
-            raise UnreadableError(_BROKEN[delivery.trigger])
+        if delivery.trigger == _DELETED:
+            return _renewal(delivery)
+        if delivery.trigger == _NO_SESSION:
+            raise UnreadableError(
+                "Box sends this webhook without content because the app's session has ended. Authorise the app again "
+                "in the Box Admin Console; what was shared in between is then read from Box's event log, or by a scan."
+            )
         raise UnreadableError("The webhook has a trigger that is not known here. Take it off the webhook in Box.")
 
     async def enrich(self, event: ShareEvent) -> Sequence[ShareEvent]:
         """Complete an event with the collaboration's details, the item's path, and a group's members.
 
         A removal is left as it is: Box has forgotten the collaboration, and taking access back must not wait for Box.
-        May raise LaterError.
+        What another company owns is not shared by us: nothing is left of it. May raise LaterError.
         """
         if event.change is Change.LOST:
             return [event]
         event = await self._with_details(event)
         if event.item is not None and event.item.path is None:
-            event = event.model_copy(update={"item": await self._with_path(event.item)})
+            item = await self._with_path(event.item)
+            if item is None:
+                return []
+            event = event.model_copy(update={"item": item})
         return await self._members(event) if event.principal.kind is PrincipalKind.GROUP else [event]
+
+    async def feeds(self, cursor: str | None) -> FeedsPage:
+        """The event log and the folders at the top. May raise LaterError and RefusedError."""
+        return await box_watch.feeds(self._api, cursor)
+
+    async def poll(self, feed: str, cursor: str | None) -> Page:
+        """Read a page of the event log. May raise LaterError and RefusedError."""
+        if feed != box_watch.EVENTS:
+            raise RefusedError(Reason.SOURCE_REFUSED, "At Box only the event log can be polled.")
+        return await box_log.poll(self._api, self._connection, cursor)
+
+    async def scan(self, cursor: str | None) -> Page:
+        """Read a page of a folder, beginning at the root. May raise LaterError."""
+        return await box_scan.scan(self._api, self._connection, cursor)
+
+    async def look(self, item: Item) -> PermissionSet | None:
+        """Read one item. May raise LaterError."""
+        kind, _, number = item.id.partition(":")
+        return await box_scan.Reader(self._api, self._connection).look(kind, number)
+
+    async def subscribe(self, feed: str, held: Subscription | None, address: str) -> Subscription:
+        """Make a folder's webhook, or see that it is there. May raise LaterError and RefusedError."""
+        return await box_watch.subscribe(self._api, feed, held, address, TRIGGERS)
+
+    async def unsubscribe(self, feed: str, subscription: Subscription) -> None:  # noqa: ARG002
+        """Delete a webhook. May raise LaterError."""
+        await box_watch.unsubscribe(self._api, subscription)
 
     @cached_property
     def _api(self) -> "BoxApi":
-        from shared.sources.box_api import BoxApi
+        from shared.sources.box.api import BoxApi
 
         return BoxApi(self._secrets)
 
-    def _collaboration(self, delivery: _Delivery, told: _Collaboration) -> ShareEvent:
+    def _collaboration(self, delivery: WebhookEvent, told: Collaboration) -> list[ShareEvent]:
+        if told.is_for_app:
+            return []
         lost = told.status == "rejected" or _COLLABORATION[delivery.trigger] is Change.LOST
-        sharer = told.created_by
-        return ShareEvent(
-            id=f"box:{delivery.id}",
-            connection=self._connection.id,
-            change=Change.LOST if lost else _COLLABORATION[delivery.trigger],
-            at=delivery.created_at,
-            principal=told.principal,
-            role=told.role,
-            item=told.item.item if told.item else None,
-            reference=told.id,
-            sharer=Sharer(address=sharer.address, source_id=sharer.id) if sharer else Sharer(),
-            shared_at=told.created_at,
-            expires_at=told.expires_at,
-            pending=not lost and (told.status or _status_after(delivery.trigger)) == "pending",
-        )
+        return [
+            ShareEvent(
+                id=f"box:{delivery.id}",
+                connection=self._connection.id,
+                change=Change.LOST if lost else _COLLABORATION[delivery.trigger],
+                at=delivery.created_at,
+                principal=told.principal,
+                role=told.role,
+                item=told.item.item if told.item else None,
+                reference=told.id,
+                sharer=sharer_of(told.created_by),
+                shared_at=told.created_at,
+                expires_at=told.expires_at,
+                pending=not lost and (told.status or _status_after(delivery.trigger)) == "pending",
+            )
+        ]
 
-    def _shared_link(self, delivery: _Delivery, told: _LinkedItem) -> list[ShareEvent]:
+    def _shared_link(self, delivery: WebhookEvent, told: LinkedItem) -> list[ShareEvent]:
         change, link = _SHARED_LINK[delivery.trigger], told.shared_link
-        if link is None or link.access != "open":
+        if link is None or not link.is_open:
             if change is Change.GIVEN:
                 return []
             change = Change.LOST  # an open link that was narrowed or removed; Box does not tell what it was before
-        item, sharer = told.item, delivery.created_by
+        item = told.item
         return [
             ShareEvent(
                 id=f"box:{delivery.id}",
@@ -271,7 +213,8 @@ class BoxSource:
                 role=link.effective_permission if link else None,
                 item=item,
                 reference=f"shared-link:{item.id}",
-                sharer=Sharer(address=sharer.address, source_id=sharer.id) if sharer else Sharer(),
+                sharer=sharer_of(delivery.created_by),
+                expires_at=link.unshared_at if link else None,
             )
         ]
 
@@ -287,7 +230,7 @@ class BoxSource:
         answer = await self._api.collaboration(event.reference)
         if answer is None:
             return event
-        told = _understood(_Collaboration, answer)
+        told = understood(Collaboration, answer)
         return event.model_copy(
             update={
                 "role": event.role or told.role,
@@ -296,31 +239,42 @@ class BoxSource:
             }
         )
 
-    async def _with_path(self, item: Item) -> Item:
+    async def _with_path(self, item: Item) -> Item | None:
+        """Return the item with its path, as far as Box shows it; None when an outsider owns it."""
         kind, _, number = item.id.partition(":")
         answer = await self._api.location(kind, number)
-        return item if answer is None else item.model_copy(update={"path": _understood(_Location, answer).path})
+        if answer is None:
+            return item
+        told = understood(Location, answer)
+        return None if told.is_externally_owned else await box_scan.placed(self._api, item, told)
 
     async def _members(self, event: ShareEvent) -> Sequence[ShareEvent]:
         """One event per member; a group whose members Box does not show stays one event."""
         group = event.principal
         answer = await self._api.memberships(group.source_id or "")
-        users = [_understood(_Membership, entry).user for entry in answer or []]
+        users = [understood(Membership, entry).user for entry in answer or []]
         return [
             event.model_copy(
                 update={
                     "id": f"{event.id}:{digest(user.address or user.id)}",
-                    "principal": Principal(
-                        address=user.address,
-                        source_id=user.id,
-                        name=user.name or None,
-                        group=group.name or group.source_id,
-                    ),
+                    "principal": member_of(group, user),
                 }
             )
             for user in users
-            if user is not None
+            if user is not None and not user.is_app
         ] or [event]
+
+
+def _renewal(delivery: WebhookEvent) -> list[Hint]:
+    """Box has deleted the webhook (after 14 days without a success, with its app or its tokens), and tells why, but
+    not always where: without a folder, the daily look at each webhook finds it."""
+    target = delivery.webhook.target if delivery.webhook else None
+    try:
+        told = BoxItem.model_validate(target.model_dump() if target else delivery.source)
+    except ValidationError:
+        told = None
+    folder = [Hint(box_watch.folder_feed(told.id), renew=True)] if told and told.type == "folder" else []
+    return [*folder, Hint(box_watch.EVENTS)]
 
 
 def _status_after(trigger: str) -> str:
@@ -350,29 +304,7 @@ def _event_id(body: bytes) -> str:
 
     A body that is JSON but otherwise odd is let in: it is authentic, and reading it records what is wrong with it.
     """
-    try:
-        document = json.loads(body.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        raise Rejection.BODY_NOT_JSON.error() from None
-    if not isinstance(document, dict):
-        raise Rejection.BODY_NOT_JSON.error()
-    event_id = document.get("id")
+    event_id = json_object(body).get("id")
     if isinstance(event_id, str) and 0 < len(event_id) <= 200 and event_id.isascii() and event_id.isprintable():
         return event_id
     return digest(body.decode())
-
-
-def _refuse_constant(_: str) -> None:
-    raise ValueError("NaN and Infinity are not JSON")
-
-
-def _understood[P: _Part](part: type[P], answer: dict[str, Any]) -> P:
-    try:
-        return part.model_validate(answer)
-    except ValidationError as error:
-        raise LaterError(Reason.SOURCE, detail=f"Box's answer is not what Box documents: {faults(error)}") from None
-
-
-def _address(login: str | None) -> str | None:
-    """Return the address of a login. Deliveries were seen with a blank in the place of a `+`."""
-    return login.strip().replace(" ", "+") if login and login.strip() else None

@@ -1,0 +1,1 @@
+"""Times, rates and memory: to be looked at, never asserted in a test."""

@@ -1,0 +1,1 @@
+"""OneDrive for Business and Office 365, through Microsoft Graph."""
