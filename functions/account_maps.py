@@ -106,7 +106,7 @@ async def change_account_maps(req: func.HttpRequest) -> func.HttpResponse:
             wanted = read_csv(asked.csv, ports.connections)
         except FaultyFileError as faulty:
             if wants_page(req):
-                return page("faulty.html", faults=faulty.faults)
+                return page("faulty.html", faults=faulty.faults, count=len(faulty.faults))
             faults = [{"line": line, "message": sentence} for line, sentence in faulty.faults[:1000]]
             message = "The file has faults; nothing of it was taken over."
             return document({"code": "faulty-file", "message": message, "faults": faults}, 422)

@@ -1,12 +1,13 @@
 """Existing shares at an administrator's wish: scans, files, how far they are; and the health of the source accounts."""
 
+import re
 from datetime import datetime
 
 import azure.functions as func
 
-from functions.answers import BadRequestError, content_type, document, guarded, refuse
+from functions.answers import BadRequestError, content_type, document, guarded, page, refuse, wants_page
 from functions.principal import Caller
-from shared.domain.batches import BatchKind
+from shared.domain.batches import Batch, BatchKind, CheckedFile
 from shared.domain.connections import Connection
 from shared.domain.trouble import RefusedError
 from shared.workflows import accounts, batches
@@ -15,6 +16,7 @@ from shared.workflows.ports import Ports
 blueprint = func.Blueprint()
 
 _KINDS = {"text/csv": BatchKind.CSV, "application/x-ndjson": BatchKind.JSON_LINES}
+_ENDINGS = {"csv": BatchKind.CSV, "jsonl": BatchKind.JSON_LINES, "ndjson": BatchKind.JSON_LINES}
 _FILE_LIMIT = 32 * 1024 * 1024  # some 200,000 shares; a file is checked in memory
 
 
@@ -23,7 +25,11 @@ async def list_sources(req: func.HttpRequest) -> func.HttpResponse:
     """List the source accounts with their feeds: which are healthy, which are not and why."""
 
     async def work(ports: Ports, who: Caller) -> func.HttpResponse:
-        return document(await accounts.list_accounts(ports))
+        found = await accounts.list_accounts(ports)
+        if not wants_page(req):
+            return document(found)
+        newest = await accounts.list_batches(ports)
+        return page("sources.html", who=who, accounts=found.sources, batches=newest.batches)
 
     return await guarded(req, work)
 
@@ -37,7 +43,7 @@ async def start_scan(req: func.HttpRequest) -> func.HttpResponse:
             batch = await batches.start_scan(ports, _connection(ports, req), who.name)
         except RefusedError as refusal:
             return refuse(req, 409, "not-possible", refusal.detail or refusal.reason.sentence)
-        return document(await accounts.describe_batch(ports, batch), 202)
+        return await _begun(ports, req, batch)
 
     return await guarded(req, work, changes=True)
 
@@ -47,18 +53,12 @@ async def upload_shares(req: func.HttpRequest) -> func.HttpResponse:
     """Take a file of existing shares: CSV or JSON lines; `asOf` is when they were seen. 422 lists every fault."""
 
     async def work(ports: Ports, who: Caller) -> func.HttpResponse:
-        connection, seen = _connection(ports, req), _as_of(req)
+        connection, seen, (kind, content) = _connection(ports, req), _as_of(req), _file(req)
         try:
-            batch = await batches.take_file(
-                ports, connection, _KINDS[content_type(req)], req.get_body(), seen, who.name
-            )
+            batch = await batches.take_file(ports, connection, kind, content, seen, who.name)
         except batches.FaultyFileError as faulty:
-            checked = faulty.checked
-            faults = [{"line": fault.line, "message": fault.message} for fault in checked.faults]
-            sentence = "Nothing was taken. Mend the lines and send the file again."
-            answer = {"code": "faulty-file", "message": sentence, "faultCount": checked.fault_count, "faults": faults}
-            return document(answer, 422)
-        return document(await accounts.describe_batch(ports, batch), 202)
+            return _faulty(req, faulty.checked)
+        return await _begun(ports, req, batch)
 
     return await guarded(req, work, changes=True, accepts=tuple(_KINDS), limit=_FILE_LIMIT)
 
@@ -68,7 +68,7 @@ async def list_batches(req: func.HttpRequest) -> func.HttpResponse:
     """List the batches, newest first."""
 
     async def work(ports: Ports, who: Caller) -> func.HttpResponse:
-        return document({"batches": [accounts.summary(batch) async for batch in ports.batches.read()]})
+        return document(await accounts.list_batches(ports))
 
     return await guarded(req, work)
 
@@ -78,8 +78,11 @@ async def show_batch(req: func.HttpRequest) -> func.HttpResponse:
     """Show how far a batch is, and how many of its shares came to what."""
 
     async def work(ports: Ports, who: Caller) -> func.HttpResponse:
-        batch, _ = await ports.batches.get(req.route_params["batch"])
-        return document(await accounts.describe_batch(ports, batch)) if batch else _no_such_batch(req)
+        batch, _ = await ports.batches.get(_ident(req))
+        if batch is None:
+            return _unknown_batch(req)
+        found = await accounts.describe_batch(ports, batch)
+        return page("batch.html", who=who, batch=found) if wants_page(req) else document(found)
 
     return await guarded(req, work)
 
@@ -89,10 +92,34 @@ async def cancel_batch(req: func.HttpRequest) -> func.HttpResponse:
     """Stop a batch; what it has sent on already is decided all the same."""
 
     async def work(ports: Ports, who: Caller) -> func.HttpResponse:
-        batch = await batches.cancel(ports, req.route_params["batch"])
-        return document(await accounts.describe_batch(ports, batch)) if batch else _no_such_batch(req)
+        batch = await batches.cancel(ports, _ident(req))
+        if batch is None:
+            return _unknown_batch(req)
+        return await _begun(ports, req, batch, status=200)
 
     return await guarded(req, work, changes=True)
+
+
+async def _begun(ports: Ports, req: func.HttpRequest, batch: Batch, status: int = 202) -> func.HttpResponse:
+    found = await accounts.describe_batch(ports, batch)
+    if not wants_page(req):
+        return document(found, status)
+    return page("begun.html", status, {"HX-Trigger-After-Swap": "batches-changed"}, batch=found)
+
+
+def _faulty(req: func.HttpRequest, checked: CheckedFile) -> func.HttpResponse:
+    if wants_page(req):
+        faults = [(fault.line, fault.message) for fault in checked.faults]
+        return page("faulty.html", faults=faults, count=checked.fault_count)
+    return document(
+        {
+            "code": "faulty-file",
+            "message": "Nothing was taken. Mend the lines and send the file again.",
+            "faultCount": checked.fault_count,
+            "faults": [{"line": fault.line, "message": fault.message} for fault in checked.faults],
+        },
+        422,
+    )
 
 
 def _connection(ports: Ports, req: func.HttpRequest) -> Connection:
@@ -100,6 +127,18 @@ def _connection(ports: Ports, req: func.HttpRequest) -> Connection:
     if connection is None:
         raise BadRequestError("There is no connection of this name.", 404)
     return connection
+
+
+def _file(req: func.HttpRequest) -> tuple[BatchKind, bytes]:
+    """Return the body, or the file in the page's form, whose name says what it is."""
+    kind = content_type(req)
+    if kind in _KINDS:
+        return _KINDS[kind], req.get_body()
+    upload = req.files.get("file")
+    ending = str(upload.filename).lower().rpartition(".")[2] if upload else ""
+    if upload is None or ending not in _ENDINGS:
+        raise BadRequestError(f"Choose a file that ends in {', '.join(f'.{ending}' for ending in _ENDINGS)}.")
+    return _ENDINGS[ending], upload.read()
 
 
 def _as_of(req: func.HttpRequest) -> datetime | None:
@@ -115,5 +154,11 @@ def _as_of(req: func.HttpRequest) -> datetime | None:
     return seen
 
 
-def _no_such_batch(req: func.HttpRequest) -> func.HttpResponse:
+def _ident(req: func.HttpRequest) -> str:
+    """Return the batch's id; `none`, which no batch has, for what cannot be one."""
+    ident = str(req.route_params["batch"])
+    return ident if re.fullmatch(r"[0-9a-f-]{1,40}", ident, re.ASCII) else "none"
+
+
+def _unknown_batch(req: func.HttpRequest) -> func.HttpResponse:
     return refuse(req, 404, "batch-unknown", "There is no such batch.")

@@ -14,14 +14,31 @@ from functions.principal import Caller
 from functions.tenant_check import ChecksView
 from shared.domain.guests import View
 from shared.domain.terms import Kind
+from shared.workflows.accounts import AccountsView, BatchesView, OutcomesView
 from shared.workflows.bulk import Results
 from shared.workflows.ports import Ports
 from shared.workflows.review import ExplainedView, PeopleView, PersonView
 
 blueprint = func.Blueprint()
 
-_ANSWERS: tuple[type[BaseModel], ...] = (PeopleView, ExplainedView, PersonView, Results, MapsView, PlanView, ChecksView)
-_REQUESTS: tuple[type[BaseModel], ...] = (BulkRequest, ActionRequest, MapRequest)
+
+class Empty(BaseModel):
+    """Nothing needs to be said."""
+
+
+_ANSWERS: tuple[type[BaseModel], ...] = (
+    PeopleView,
+    ExplainedView,
+    PersonView,
+    Results,
+    AccountsView,
+    BatchesView,
+    OutcomesView,
+    MapsView,
+    PlanView,
+    ChecksView,
+)
+_REQUESTS: tuple[type[BaseModel], ...] = (BulkRequest, ActionRequest, MapRequest, Empty)
 _ACTIONS = {
     "approve": "Let the person be invited; all their waiting shares follow, and their later ones.",
     "deny": "Deny access to a person who has not accepted yet; stands until somebody approves.",
@@ -81,6 +98,12 @@ def description() -> dict[str, Any]:
             "/access-requests/{guest}": {"get": _explain()},
             **{f"/access-requests/{{guest}}/{name}": {"post": _action(name)} for name in _ACTIONS},
             "/account-maps": {"get": _maps(), "post": _change_maps()},
+            "/sources": {"get": _operation("listSources", "List the accounts and their health.", AccountsView, ())},
+            "/sources/{connection}/scan": {"post": _scan()},
+            "/sources/{connection}/shares": {"post": _upload()},
+            "/batches": {"get": _operation("listBatches", "List the newest batches.", BatchesView, ())},
+            "/batches/{batch}": {"get": _operation("showBatch", "Show a batch.", OutcomesView, (404,), [_BATCH])},
+            "/batches/{batch}/cancel": {"post": _cancel()},
             "/tenant-check": {"get": _operation("checkTenant", "Check the tenant.", ChecksView, ())},
             "/unreadable": {"get": _unreadable()},
         },
@@ -99,6 +122,7 @@ def _operation(
     refusals: tuple[int, ...],
     parameters: list[dict[str, Any]] | None = None,
     body: type[BaseModel] | None = None,
+    status: int = 200,
 ) -> dict[str, Any]:
     refusal = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}}
     statuses = (*refusals, 401, 403, 413, 503, *((415,) if body is not None else ()))
@@ -106,7 +130,7 @@ def _operation(
         "operationId": name,
         "summary": summary,
         "responses": {
-            "200": {"description": "Done", **_ref(answer)},
+            str(status): {"description": "Done", **_ref(answer)},
             **{str(status): {"description": "Refused; the code says why", **refusal} for status in sorted(statuses)},
         },
     }
@@ -127,6 +151,22 @@ _GUEST = {
     "required": True,
     "description": "Guest key",
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+}
+
+
+_CONNECTION = {
+    "name": "connection",
+    "in": "path",
+    "required": True,
+    "description": "Name of a connection",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 100},
+}
+_BATCH = {
+    "name": "batch",
+    "in": "path",
+    "required": True,
+    "description": "Id of a batch",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 100},
 }
 
 
@@ -174,6 +214,23 @@ def _maps() -> dict[str, Any]:
 def _change_maps() -> dict[str, Any]:
     summary = "Show what a CSV would change; with `confirm`, change it and move the shares. A faulty file is 422."
     return _operation("changeAccountMaps", summary, PlanView, (400, 409, 422), body=MapRequest)
+
+
+def _scan() -> dict[str, Any]:
+    summary = "Scan an account for existing shares; while a scan runs, the answer is that one."
+    return _operation("startScan", summary, OutcomesView, (404, 409), [_CONNECTION], Empty, status=202)
+
+
+def _upload() -> dict[str, Any]:
+    summary = "Take a file of existing shares. It is checked whole: 422 lists every fault, and nothing was taken."
+    parameters = [_CONNECTION, _query("asOf", "When they were seen to be shared", type="string", format="date-time")]
+    operation = _operation("uploadShares", summary, OutcomesView, (400, 404, 415, 422), parameters, status=202)
+    kinds = {"text/csv": {"schema": {"type": "string"}}, "application/x-ndjson": {"schema": {"type": "string"}}}
+    return {**operation, "requestBody": {"required": True, "content": kinds}}
+
+
+def _cancel() -> dict[str, Any]:
+    return _operation("cancelBatch", "Stop a batch.", OutcomesView, (404,), [_BATCH], Empty)
 
 
 def _unreadable() -> dict[str, Any]:

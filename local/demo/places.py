@@ -80,9 +80,9 @@ class Places:
         """Start a scan; the batch."""
         return await self._call("POST", f"{self._api}/sources/{connection}/scan", {})
 
-    async def upload(self, connection: str, lines: str) -> Json:
-        """Upload a file of JSON lines; the batch."""
-        url, headers = f"{self._api}/sources/{connection}/shares", {"Content-Type": "application/x-ndjson"}
+    async def upload(self, connection: str, lines: str, kind: str = "application/x-ndjson") -> Json:
+        """Upload a file of existing shares; the batch."""
+        url, headers = f"{self._api}/sources/{connection}/shares", {"Content-Type": kind}
         async with self.session.post(url, data=lines.encode(), headers=headers) as response:
             response.raise_for_status()
             return dict(await response.json())

@@ -1,84 +1,160 @@
-"""What an administrator reads about the source accounts and the batches: plain dictionaries, ready for JSON."""
+"""What an administrator sees of the source accounts and the batches; the models are the interface's answers."""
 
-from typing import Any
+from pydantic import AwareDatetime, Field
 
-from shared.domain.batches import Batch
+from shared.domain.batches import Batch, BatchKind, BatchPhase, BatchState
 from shared.domain.feeds import Failure, Feed, Health
-from shared.domain.platforms import RULES
+from shared.domain.platforms import RULES, Platform
+from shared.domain.reasons import Reason
 from shared.workflows.ports import Ports
+from shared.workflows.review import Answer
+
+_BATCHES = 100  # the newest, in a list
 
 
-async def list_accounts(ports: Ports) -> dict[str, Any]:
-    """Return every connection with its feeds, those that are not healthy first."""
+class FailureView(Answer):
+    """Why the last attempts did not work."""
+
+    reason: Reason
+    sentence: str
+    detail: str | None
+    attempts: int
+    not_before: AwareDatetime
+
+
+class FeedView(Answer):
+    """What is read and watched of an account: one feed."""
+
+    name: str
+    health: Health
+    sentence: str
+    polled_at: AwareDatetime | None = Field(description="When everything new was read last")
+    subscription_ends_at: AwareDatetime | None
+    poll_failure: FailureView | None
+    renewal_failure: FailureView | None
+
+
+class AccountView(Answer):
+    """A connection with its feeds, those that are not healthy first."""
+
+    connection: str
+    platform: Platform
+    can_scan: bool = Field(description="The platform can be asked for what is shared; else only files tell")
+    healthy: bool
+    feeds: list[FeedView]
+
+    @property
+    def ailing(self) -> list[FeedView]:
+        """The feeds that are not healthy."""
+        return [feed for feed in self.feeds if feed.health is not Health.HEALTHY]
+
+    @property
+    def polled_at(self) -> AwareDatetime | None:
+        """When every feed had been read; None while one never was."""
+        times = [feed.polled_at for feed in self.feeds]
+        return min((at for at in times if at is not None), default=None) if all(times) else None
+
+
+class AccountsView(Answer):
+    """Every connection."""
+
+    sources: list[AccountView]
+
+
+class BatchView(Answer):
+    """A batch: how far it is."""
+
+    batch: str
+    connection: str
+    kind: BatchKind
+    by: str
+    state: BatchState
+    phase: BatchPhase
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    lines: int | None = Field(description="Of a file: how many shares it holds")
+    items: int = Field(description="Items that were looked at")
+    shares: int = Field(description="Shares that were found, and sent on to be decided")
+    internal: int = Field(description="Shared with the company's own people, and left out")
+    unseen: int = Field(description="Known items that the platform does not show any more; left as they are")
+    reason: Reason | None = Field(description="Why it failed")
+    detail: str | None
+
+
+class OutcomesView(BatchView):
+    """A batch with what came of its shares."""
+
+    decided: int
+    outcomes: dict[Reason, int]
+
+
+class BatchesView(Answer):
+    """The newest batches."""
+
+    batches: list[BatchView]
+
+
+async def list_accounts(ports: Ports) -> AccountsView:
+    """Return every connection."""
     accounts = []
     for connection in ports.connections.values():
-        every = RULES[connection.platform].poll_every
-        feeds = [feed async for feed in ports.feeds.read(connection.id)]
-        shown = [_feed(feed, feed.health(ports.clock.now(), every, ports.timing.busy)) for feed in feeds]
-        shown.sort(key=lambda feed: (feed["health"] == Health.HEALTHY, feed["name"]))
+        rules, now = RULES[connection.platform], ports.clock.now()
+        found = [feed async for feed in ports.feeds.read(connection.id)]
+        feeds = [_feed(feed, feed.health(now, rules.poll_every, ports.timing.busy)) for feed in found]
+        feeds.sort(key=lambda feed: (feed.health is Health.HEALTHY, feed.name))
         accounts.append(
-            {
-                "connection": connection.id,
-                "platform": connection.platform.value,
-                "healthy": all(feed["health"] == Health.HEALTHY for feed in shown),
-                "feeds": shown,
-            }
+            AccountView(
+                connection=connection.id,
+                platform=connection.platform,
+                can_scan=rules.scan_every is not None,
+                healthy=all(feed.health is Health.HEALTHY for feed in feeds),
+                feeds=feeds,
+            )
         )
-    return {"sources": accounts}
+    return AccountsView(sources=accounts)
 
 
-def _feed(feed: Feed, health: Health) -> dict[str, Any]:
-    return {
-        "name": feed.name,
-        "health": health.value,
-        "sentence": health.sentence,
-        "polledAt": feed.polled_at.isoformat() if feed.polled_at else None,
-        "subscriptionEndsAt": feed.subscription.expires_at.isoformat()
-        if feed.subscription and feed.subscription.expires_at
-        else None,
-        "pollFailure": _failure(feed.poll_failure),
-        "renewalFailure": _failure(feed.renewal_failure),
-    }
+def _feed(feed: Feed, health: Health) -> FeedView:
+    return FeedView(
+        name=feed.name,
+        health=health,
+        sentence=health.sentence,
+        polled_at=feed.polled_at,
+        subscription_ends_at=feed.subscription.expires_at if feed.subscription else None,
+        poll_failure=_failure(feed.poll_failure),
+        renewal_failure=_failure(feed.renewal_failure),
+    )
 
 
-def _failure(failure: Failure | None) -> dict[str, Any] | None:
+def _failure(failure: Failure | None) -> FailureView | None:
     if failure is None:
         return None
-    return {
-        "reason": failure.reason.value,
-        "sentence": failure.reason.sentence,
-        "detail": failure.detail,
-        "attempts": failure.attempts,
-        "notBefore": failure.not_before.isoformat(),
-    }
+    return FailureView(
+        reason=failure.reason,
+        sentence=failure.reason.sentence,
+        detail=failure.detail,
+        attempts=failure.attempts,
+        not_before=failure.not_before,
+    )
 
 
-def summary(batch: Batch) -> dict[str, Any]:
-    """Return a batch without the outcomes of its shares."""
-    return {
-        "batch": batch.id,
-        "connection": batch.connection,
-        "kind": batch.kind.value,
-        "by": batch.by,
-        "state": batch.state.value,
-        "phase": batch.phase.value,
-        "startedAt": batch.started_at.isoformat(),
-        "endedAt": batch.ended_at.isoformat() if batch.ended_at else None,
-        "lines": batch.lines,
-        "items": batch.items,
-        "shares": batch.shares,
-        "internal": batch.internal,
-        "unseen": batch.unseen,
-        "reason": batch.trouble.value if batch.trouble else None,
-        "detail": batch.detail,
-    }
+async def list_batches(ports: Ports) -> BatchesView:
+    """Return the newest batches."""
+    batches: list[BatchView] = []
+    async for batch in ports.batches.read():
+        batches.append(BatchView.model_validate(_facts(batch)))
+        if len(batches) == _BATCHES:
+            break
+    return BatchesView(batches=batches)
 
 
-async def describe_batch(ports: Ports, batch: Batch) -> dict[str, Any]:
+async def describe_batch(ports: Ports, batch: Batch) -> OutcomesView:
     """Return a batch with how many of its shares were decided, and how."""
     outcomes = await ports.batches.outcomes(batch.id)
-    return {
-        **summary(batch),
-        "decided": sum(outcomes.values()),
-        "outcomes": {reason.value: count for reason, count in sorted(outcomes.items())},
-    }
+    counts = {"decided": sum(outcomes.values()), "outcomes": dict(sorted(outcomes.items()))}
+    return OutcomesView.model_validate(_facts(batch) | counts)
+
+
+def _facts(batch: Batch) -> dict[str, object]:
+    names = BatchView.model_fields.keys() - {"batch", "reason"}
+    return {"batch": batch.id, "reason": batch.trouble, **{name: getattr(batch, name) for name in names}}

@@ -110,6 +110,8 @@ async def test_another_site_cannot_make_a_browser_change_anything(
 async def test_every_answer_carries_the_strict_headers(stage: Stage) -> None:
     for path in (
         "access-requests",
+        "sources",
+        "batches/none",
         "account-maps",
         "tenant-check",
         "unreadable",
@@ -222,8 +224,25 @@ def principal(*roles: str) -> dict[str, str]:
     return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps({"claims": claims}).encode()).decode()}
 
 
-READING = ("access-requests", f"access-requests/{NOBODY}", "account-maps", "tenant-check", "unreadable", "openapi.json")
-CHANGING = ("access-requests", f"access-requests/{NOBODY}/approve", "account-maps")
+READING = (
+    "access-requests",
+    f"access-requests/{NOBODY}",
+    "sources",
+    "batches",
+    "batches/none",
+    "account-maps",
+    "tenant-check",
+    "unreadable",
+    "openapi.json",
+)
+CHANGING = (
+    "access-requests",
+    f"access-requests/{NOBODY}/approve",
+    "sources/securisync/scan",
+    "sources/securisync/shares",
+    "batches/none/cancel",
+    "account-maps",
+)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +268,7 @@ async def test_two_roles_and_an_outsider(guarded: Stage, headers: dict[str, str]
         assert answered == reading or (reading == 200 and answered == 404), path
     for path in CHANGING:
         answered = await status("POST", path)
-        assert answered == changing or (changing == 200 and answered in (400, 428)), path
+        assert answered == changing or (changing == 200 and answered in (400, 404, 409, 415, 428)), path
 
 
 async def test_assets_webhooks_are_open_and_an_outsider_s_browser_is_told_to_sign_in(
@@ -288,6 +307,12 @@ async def test_the_document_is_served_and_is_what_openapi_says(stage: Stage) -> 
     status, document, _ = await call(stage, "GET", "openapi.json")
     assert status == 200
     assert document == json.loads(json.dumps(description()))
+
+
+@schemathesis.serializer("text/csv", "application/x-ndjson")
+def as_file(_: Any, value: Any) -> bytes:
+    """Send as a file whatever was made up for one."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 
 
 SCHEMA = schemathesis.openapi.from_dict(json.loads(json.dumps(description())))

@@ -272,6 +272,34 @@ async def test_a_map_is_imported_after_a_look_and_a_bad_file_is_refused_whole(
         assert (await response.text()).splitlines() == ["connection,source,destination", f"securisync,{old},{new}"]
 
 
+async def test_existing_shares_come_in_by_a_file_and_by_a_scan(page: Page, stage: Stage, tmp_path: Path) -> None:
+    who, head = "before@file.example", "address,role,item_id,item_kind,path"
+    await page.goto(f"{stage.world.host_url}/api/sources")
+    account = page.locator("li.share", has=page.get_by_role("heading", name="securisync"))
+    await expect(account.get_by_role("button", name="Scan")).to_have_count(0)  # it cannot be asked
+    await account.get_by_text("Upload a file of existing shares").click()
+    bad, good = tmp_path / "bad.csv", tmp_path / "good.csv"
+    bad.write_text(f"{head}\n{who},View,1,folder,no path\n")
+    good.write_text(f"{head}\n{who},View,1,folder,/Beta\n{who},Emperor,2,folder,/Gamma\n")
+    await account.locator("input[type=file]").set_input_files(bad)
+    await account.get_by_role("button", name="Upload").click()
+    await expect(page.locator("#results")).to_contain_text("The file has 1 fault; nothing of it was taken over.")
+    await expect(page.locator("#results")).to_contain_text("Line 2: ")
+    await account.locator("input[type=file]").set_input_files(good)
+    await account.get_by_role("button", name="Upload").click()
+    await page.get_by_role("link", name="How far it is").click()
+    await expect(page.locator("#board")).to_contain_text("2, of which 2 are decided")
+    await expect(page.locator("#board")).to_contain_text("refused/unknown-role")
+    assert [share["reason"] for share in (await stage.person(who))["shares"]] == [
+        "waiting/approval",
+        "refused/unknown-role",
+    ]
+    await page.get_by_role("link", name="Sources").first.click()
+    await page.get_by_role("button", name="Scan box", exact=True).click()
+    await page.get_by_role("link", name="How far it is").click()
+    await expect(page.locator("#board .badge.done")).to_be_visible()
+
+
 async def test_names_from_outside_do_nothing(page: Page, stage: Stage) -> None:
     who = "o'<script>alert(1)</script>@evil.example"
     await stage.share(
@@ -328,7 +356,16 @@ async def test_what_another_administrator_decided_is_not_undone(browser: Browser
     assert (await stage.person(who))["state"] == "denied"
 
 
-PAGES = ("access-requests", "access-requests?view=granted", "account-maps", "tenant-check", "unreadable", "person")
+PAGES = (
+    "access-requests",
+    "access-requests?view=granted",
+    "sources",
+    "batch",
+    "account-maps",
+    "tenant-check",
+    "unreadable",
+    "person",
+)
 SCREENS: dict[str, dict[str, Any]] = {
     "wide": {"viewport": {"width": 1280, "height": 900}},
     "narrow": {"viewport": {"width": 340, "height": 700}},
@@ -344,6 +381,10 @@ async def test_every_page_fits_and_is_accessible(browser: Browser, stage: Stage,
     address = f"{stage.world.host_url}/api/{name}"
     if name == "person":
         address = f"{stage.url}/{(await stage.person(who))['guest']}"
+    if name == "batch":
+        lines = "address,role,item_id,item_kind,path\nfile@fits.example,View,1,folder,/Alpha\n"
+        batch = await stage.places.upload("securisync", lines, "text/csv")
+        address = f"{stage.world.host_url}/api/batches/{batch['batch']}"
     async with opened(browser, stage, **SCREENS[screen], bypass_csp=True) as page:
         await page.goto(address)
         await expect(page.locator("h1")).to_be_visible()

@@ -48,8 +48,8 @@ async def test_a_scan_brings_what_was_shared_before_with_counts_of_each_outcome(
     batch = await scan(world)
     assert (batch.state, batch.items, batch.shares, batch.internal) == (BatchState.DONE, 3, 4, 1)
     shown = await accounts.describe_batch(world.ports, batch)
-    assert shown["outcomes"] == {"waiting/approval": 3, "refused/role-not-carried": 1}
-    assert shown["decided"] == 4
+    assert shown.outcomes == {Reason.APPROVAL: 3, Reason.ROLE_NOT_CARRIED: 1}
+    assert shown.decided == 4
     assert set(await reasons(world)) == set(ITEMS)
 
 

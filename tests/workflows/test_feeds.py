@@ -195,11 +195,14 @@ async def test_a_refusal_waits_for_somebody_and_is_tried_again() -> None:
     world.account.trouble = [RefusedError(Reason.SOURCE_REFUSED, "scope missing")]
     await follow(world.ports, world.connection, Hint("log"))
     await world.drain()
-    shown = (await list_accounts(world.ports))["sources"][0]
-    assert shown["healthy"] is False
-    assert shown["feeds"][0]["pollFailure"]["detail"] == "scope missing"
+    (shown,) = (await list_accounts(world.ports)).sources
+    assert [(feed.name, feed.poll_failure and feed.poll_failure.detail) for feed in shown.ailing] == [
+        ("log", "scope missing")
+    ]
+    assert shown.healthy is False
     await world.tend(61)
-    assert (await list_accounts(world.ports))["sources"][0]["healthy"] is True
+    (shown,) = (await list_accounts(world.ports)).sources
+    assert (shown.healthy, shown.ailing, shown.polled_at) == (True, [], shown.feeds[0].polled_at)
 
 
 async def test_a_poll_that_fails_for_good_is_noted_on_its_feed() -> None:
