@@ -17,6 +17,7 @@ blueprint = func.Blueprint()
 
 _KINDS = {"text/csv": BatchKind.CSV, "application/x-ndjson": BatchKind.JSON_LINES}
 _ENDINGS = {"csv": BatchKind.CSV, "jsonl": BatchKind.JSON_LINES, "ndjson": BatchKind.JSON_LINES}
+_FORM = "multipart/form-data"
 _FILE_LIMIT = 32 * 1024 * 1024  # some 200,000 shares; a file is checked in memory
 
 
@@ -134,7 +135,7 @@ def _file(req: func.HttpRequest) -> tuple[BatchKind, bytes]:
     kind = content_type(req)
     if kind in _KINDS:
         return _KINDS[kind], req.get_body()
-    upload = req.files.get("file")
+    upload = req.files.get("file") if kind == _FORM else None
     ending = str(upload.filename).lower().rpartition(".")[2] if upload else ""
     if upload is None or ending not in _ENDINGS:
         raise BadRequestError(f"Choose a file that ends in {', '.join(f'.{ending}' for ending in _ENDINGS)}.")
@@ -142,7 +143,8 @@ def _file(req: func.HttpRequest) -> tuple[BatchKind, bytes]:
 
 
 def _as_of(req: func.HttpRequest) -> datetime | None:
-    text = req.params.get("asOf")
+    written = req.form.get("asOf") if content_type(req) == _FORM else None
+    text = f"{written}Z" if written else req.params.get("asOf")  # the page's times are UTC
     if not text:
         return None
     try:

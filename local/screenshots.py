@@ -55,6 +55,12 @@ _TENANT = {
 }
 _MAP = "connection,source,destination\nsecurisync,t.archer@home.example,tom@woodgrove.example\n"
 
+_EXISTING = (
+    "address,role,item_id,item_kind,path\n"
+    "grace@woodgrove.example,Modify,1,folder,/Projects/Harbour bridge\n"
+    "tom@woodgrove.example,View,2,folder,/Tenders 2026\n"
+)
+
 
 async def run(folder: Path) -> int:
     """Play the story, take the pictures."""
@@ -80,6 +86,7 @@ async def run(folder: Path) -> int:
             ("requests", page, requests),
             ("person", page, grace),
             ("attention", page, f"{requests}?view=needs-attention"),
+            ("sources", page, f"{world.host_url}/api/sources"),
             ("maps", page, f"{world.host_url}/api/account-maps"),
             ("check", page, f"{world.host_url}/api/tenant-check"),
             ("requests-dark", dark, f"{requests}?view=granted"),
@@ -115,6 +122,9 @@ async def _play(world: LocalWorld, places: Places) -> None:
 
     await _until(places, granted)
     await places.map_accounts(_MAP)
+    await places.upload("securisync", _EXISTING, "text/csv", as_of="2026-01-01T12:00:00Z")
+    await places.run("tend_sources")
+    await places.idle()
 
 
 async def _until(places: Places, condition: Callable[[], Awaitable[bool]]) -> None:

@@ -80,10 +80,13 @@ class Places:
         """Start a scan; the batch."""
         return await self._call("POST", f"{self._api}/sources/{connection}/scan", {})
 
-    async def upload(self, connection: str, lines: str, kind: str = "application/x-ndjson") -> Json:
+    async def upload(
+        self, connection: str, lines: str, kind: str = "application/x-ndjson", as_of: str | None = None
+    ) -> Json:
         """Upload a file of existing shares; the batch."""
         url, headers = f"{self._api}/sources/{connection}/shares", {"Content-Type": kind}
-        async with self.session.post(url, data=lines.encode(), headers=headers) as response:
+        params = {"asOf": as_of} if as_of else {}
+        async with self.session.post(url, data=lines.encode(), headers=headers, params=params) as response:
             response.raise_for_status()
             return dict(await response.json())
 

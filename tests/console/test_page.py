@@ -282,6 +282,7 @@ async def test_existing_shares_come_in_by_a_file_and_by_a_scan(page: Page, stage
     bad.write_text(f"{head}\n{who},View,1,folder,no path\n")
     good.write_text(f"{head}\n{who},View,1,folder,/Beta\n{who},Emperor,2,folder,/Gamma\n")
     await account.locator("input[type=file]").set_input_files(bad)
+    await account.get_by_label("When the list was made").fill("2026-01-01T12:00")
     await account.get_by_role("button", name="Upload").click()
     await expect(page.locator("#results")).to_contain_text("The file has 1 fault; nothing of it was taken over.")
     await expect(page.locator("#results")).to_contain_text("Line 2: ")
@@ -295,7 +296,7 @@ async def test_existing_shares_come_in_by_a_file_and_by_a_scan(page: Page, stage
         "refused/unknown-role",
     ]
     await page.get_by_role("link", name="Sources").first.click()
-    await page.get_by_role("button", name="Scan box", exact=True).click()
+    await page.get_by_role("button", name="Scan for existing shares of box", exact=True).click()
     await page.get_by_role("link", name="How far it is").click()
     await expect(page.locator("#board .badge.done")).to_be_visible()
 
@@ -383,7 +384,7 @@ async def test_every_page_fits_and_is_accessible(browser: Browser, stage: Stage,
         address = f"{stage.url}/{(await stage.person(who))['guest']}"
     if name == "batch":
         lines = "address,role,item_id,item_kind,path\nfile@fits.example,View,1,folder,/Alpha\n"
-        batch = await stage.places.upload("securisync", lines, "text/csv")
+        batch = await stage.places.upload("securisync", lines, "text/csv", as_of="2026-01-01T12:00:00Z")
         address = f"{stage.world.host_url}/api/batches/{batch['batch']}"
     async with opened(browser, stage, **SCREENS[screen], bypass_csp=True) as page:
         await page.goto(address)
