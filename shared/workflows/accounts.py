@@ -40,7 +40,7 @@ class AccountView(Answer):
     connection: str
     platform: Platform
     can_scan: bool = Field(description="The platform can be asked for what is shared; else only files tell")
-    healthy: bool
+    healthy: bool = Field(description="Its feeds were found, and all are healthy")
     feeds: list[FeedView]
 
     @property
@@ -107,7 +107,8 @@ async def list_accounts(ports: Ports) -> AccountsView:
                 connection=connection.id,
                 platform=connection.platform,
                 can_scan=rules.scan_every is not None,
-                healthy=all(feed.health is Health.HEALTHY for feed in feeds),
+                healthy=all(feed.health is Health.HEALTHY for feed in feeds)
+                and bool(feeds or rules.poll_every is None),
                 feeds=feeds,
             )
         )

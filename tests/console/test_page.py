@@ -275,7 +275,7 @@ async def test_a_map_is_imported_after_a_look_and_a_bad_file_is_refused_whole(
 async def test_existing_shares_come_in_by_a_file_and_by_a_scan(page: Page, stage: Stage, tmp_path: Path) -> None:
     who, head = "before@file.example", "address,role,item_id,item_kind,path"
     await page.goto(f"{stage.world.host_url}/api/sources")
-    account = page.locator("li.share", has=page.get_by_role("heading", name="securisync"))
+    account = page.locator("li.card", has=page.get_by_role("heading", name="securisync"))
     await expect(account.get_by_role("button", name="Scan")).to_have_count(0)  # it cannot be asked
     await account.get_by_text("Upload a file of existing shares").click()
     bad, good = tmp_path / "bad.csv", tmp_path / "good.csv"

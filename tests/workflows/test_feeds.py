@@ -190,6 +190,15 @@ async def test_a_platform_in_trouble_is_left_alone_as_long_as_it_asks() -> None:
     assert await world.health("log") is Health.HEALTHY
 
 
+async def test_an_account_whose_feeds_were_not_found_is_not_healthy() -> None:
+    world = SourceWorld()
+    (shown,) = (await list_accounts(world.ports)).sources
+    assert (shown.healthy, shown.feeds) == (False, [])
+    await world.tend()
+    (shown,) = (await list_accounts(world.ports)).sources
+    assert (shown.healthy, shown.ailing) == (True, [])
+
+
 async def test_a_refusal_waits_for_somebody_and_is_tried_again() -> None:
     world = await started()
     world.account.trouble = [RefusedError(Reason.SOURCE_REFUSED, "scope missing")]
