@@ -6,6 +6,7 @@ from shared.domain.batches import Batch, BatchKind, BatchPhase, BatchState
 from shared.domain.feeds import Failure, Feed, Health
 from shared.domain.platforms import RULES, Platform
 from shared.domain.reasons import Reason
+from shared.workflows.feeds import finding_refused
 from shared.workflows.ports import Ports
 from shared.workflows.review import Answer
 
@@ -40,7 +41,8 @@ class AccountView(Answer):
     connection: str
     platform: Platform
     can_scan: bool = Field(description="The platform can be asked for what is shared; else only files tell")
-    healthy: bool = Field(description="Its feeds were found, and all are healthy")
+    healthy: bool
+    trouble: str | None = Field(description="Why its feeds were not found; they are looked for every hour")
     feeds: list[FeedView]
 
     @property
@@ -101,14 +103,17 @@ async def list_accounts(ports: Ports) -> AccountsView:
         rules, now = RULES[connection.platform], ports.clock.now()
         found = [feed async for feed in ports.feeds.read(connection.id)]
         feeds = [_feed(feed, feed.health(now, rules.poll_every, ports.timing.busy)) for feed in found]
+        trouble = await ports.marks.get(finding_refused(connection)) or None
+        if trouble is None and not feeds and rules.poll_every is not None:
+            trouble = "Its feeds were not found yet."
         feeds.sort(key=lambda feed: (feed.health is Health.HEALTHY, feed.name))
         accounts.append(
             AccountView(
                 connection=connection.id,
                 platform=connection.platform,
                 can_scan=rules.scan_every is not None,
-                healthy=all(feed.health is Health.HEALTHY for feed in feeds)
-                and bool(feeds or rules.poll_every is None),
+                trouble=trouble,
+                healthy=trouble is None and all(feed.health is Health.HEALTHY for feed in feeds),
                 feeds=feeds,
             )
         )

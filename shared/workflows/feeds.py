@@ -35,6 +35,8 @@ async def tend_feeds(ports: Ports) -> None:
         if found is None or datetime.fromisoformat(found) + _FIND_EVERY <= now:
             await ports.queues.send(Queue.FEEDS, FindFeedsMessage(connection=connection.id, began=now))
             await ports.marks.set(name, now.isoformat())
+        if await ports.marks.get(finding_refused(connection)):
+            log.warning("feeds not found", extra={"connection": connection.id, "reason": Reason.SOURCE_REFUSED})
         async for feed in ports.feeds.read(connection.id):
             await _tend(ports, connection, feed)
 
@@ -87,22 +89,34 @@ async def follow(ports: Ports, connection: Connection, hint: Hint) -> None:
 async def find_feeds(ports: Ports, message: FindFeedsMessage) -> None:
     """Take in one page of what the account offers; after the last one, forget the feeds that are gone.
 
-    May raise LaterError.
+    A refusal is noted for an administrator; the timer begins anew in an hour. May raise LaterError.
     """
     connection = ports.connections.get(message.connection)
     if connection is None:
         return
-    page = await ports.sources[connection.id].feeds(message.cursor)
+    refused = finding_refused(connection)
+    try:
+        page = await ports.sources[connection.id].feeds(message.cursor)
+    except RefusedError as refusal:
+        await ports.marks.set(refused, refusal.detail or refusal.reason.sentence)
+        return
     for found in page.feeds:
         await _add(ports, connection, found, message.began)
     if page.cursor is not None:
         await ports.queues.send(Queue.FEEDS, message.model_copy(update={"cursor": page.cursor}))
         return
+    if await ports.marks.get(refused):
+        await ports.marks.set(refused, "")
     async for feed in ports.feeds.read(connection.id):
         if feed.found_at < message.began:
             await ports.feeds.remove(connection.id, feed.name)
         else:
             await _tend(ports, connection, feed)
+
+
+def finding_refused(connection: Connection) -> str:
+    """Return the mark that holds why the platform refused to list the account's feeds; empty when it lists them."""
+    return f"feeds-refused:{connection.id}"
 
 
 async def _add(ports: Ports, connection: Connection, found: FoundFeed, at: datetime) -> Feed:

@@ -190,13 +190,19 @@ async def test_a_platform_in_trouble_is_left_alone_as_long_as_it_asks() -> None:
     assert await world.health("log") is Health.HEALTHY
 
 
-async def test_an_account_whose_feeds_were_not_found_is_not_healthy() -> None:
+async def test_an_account_whose_feeds_are_not_found_is_not_healthy() -> None:
     world = SourceWorld()
-    (shown,) = (await list_accounts(world.ports)).sources
-    assert (shown.healthy, shown.feeds) == (False, [])
+
+    async def shown() -> tuple[bool, str | None]:
+        (account,) = (await list_accounts(world.ports)).sources
+        return account.healthy, account.trouble
+
+    assert await shown() == (False, "Its feeds were not found yet.")
+    world.account.trouble = [RefusedError(Reason.SOURCE_REFUSED, "scope missing")]
     await world.tend()
-    (shown,) = (await list_accounts(world.ports)).sources
-    assert (shown.healthy, shown.ailing) == (True, [])
+    assert await shown() == (False, "scope missing")
+    await world.tend(61)
+    assert await shown() == (True, None)
 
 
 async def test_a_refusal_waits_for_somebody_and_is_tried_again() -> None:
