@@ -9,6 +9,7 @@ from functions import (
     batches,
     deliveries,
     grants,
+    health,
     invitations,
     moves,
     openapi,
@@ -22,5 +23,5 @@ from functions import (
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 for entrance in (deliveries, sources, shares, invitations, grants, moves, reconciliation, poison):
     app.register_functions(entrance.blueprint)
-for console in (access_requests, account_maps, batches, tenant_check, openapi, assets):
+for console in (access_requests, account_maps, batches, tenant_check, health, openapi, assets):
     app.register_functions(console.blueprint)

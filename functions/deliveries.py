@@ -5,6 +5,7 @@ import logging
 
 import azure.functions as func
 
+from shared import telemetry
 from shared.domain.trouble import RejectedError
 from shared.settings import SettingsError
 from shared.wiring import get_ports
@@ -31,7 +32,10 @@ async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
             raise RejectedError(405, "method-not-allowed", "Deliveries are POST requests.")
         status = await accept_delivery(ports, connection, req.headers, req.get_body())
     except RejectedError as rejection:
-        log.warning("delivery rejected", extra={"reason": rejection.code})
+        # What a stranger calls a connection is no word of ours.
+        name = connection if rejection.code != "connection-unknown" else "unknown"
+        telemetry.delivered(name, rejection.code)
+        log.warning("delivery rejected", extra={"connection": name, "reason": rejection.code})
         return _answer(rejection.status, rejection.code, rejection.sentence)
     except SettingsError as error:
         log.error("not configured: %s", error)
@@ -39,6 +43,7 @@ async def receive_delivery(req: func.HttpRequest) -> func.HttpResponse:
     except Exception as trouble:
         log.error("delivery not taken", extra={"reason": type(trouble).__name__})
         return _answer(503, "not-ready", "The delivery could not be taken. Send it again.")
+    telemetry.delivered(connection, "accepted")
     return _answer(status, "accepted", "The delivery was accepted.")
 
 

@@ -3,8 +3,8 @@
 import azure.functions as func
 
 from functions.queue_work import STORAGE, work_off
+from functions.timer_work import on_time
 from shared.domain.messages import InvitationMessage, Queue
-from shared.wiring import get_ports
 from shared.workflows import invitations
 from shared.workflows.ports import Ports
 
@@ -24,10 +24,10 @@ async def _invite(ports: Ports, message: InvitationMessage) -> None:
 @blueprint.timer_trigger("timer", "%GUESTPASS_ACCEPTANCE_SCHEDULE%")
 async def poll_acceptance(timer: func.TimerRequest) -> None:
     """Ask once who accepted since the last time."""
-    await invitations.poll_acceptance(await get_ports())
+    await on_time("poll_acceptance", invitations.poll_acceptance)
 
 
 @blueprint.timer_trigger("timer", "50 */5 * * * *")
 async def follow_up_invitations(timer: func.TimerRequest) -> None:
     """Remind whom it is time to remind, and end what nobody accepted in time."""
-    await invitations.follow_up(await get_ports())
+    await on_time("follow_up_invitations", invitations.follow_up)

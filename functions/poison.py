@@ -6,6 +6,7 @@ import logging
 import azure.functions as func
 
 from functions.queue_work import STORAGE
+from shared import telemetry
 from shared.domain.messages import Message, Queue
 from shared.storage.envelope import decode
 from shared.wiring import get_ports
@@ -16,10 +17,11 @@ log = logging.getLogger("guestpass.poison")
 
 
 async def _drain(queue: Queue, message: func.QueueMessage) -> None:
+    telemetry.poisoned(queue)
     text = message.get_body().decode(errors="replace")
     body: Message | None = None
     try:
-        body, _ = decode(text)
+        body, _, _ = decode(text)
     except ValueError:
         log.warning("message unreadable", extra={"queue": queue})
     try:

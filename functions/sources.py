@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.queue_work import STORAGE, work_off
+from functions.timer_work import on_time
 from shared.domain.messages import (
     BatchMessage,
     DeliveryMessage,
@@ -12,7 +13,6 @@ from shared.domain.messages import (
     Queue,
     RenewMessage,
 )
-from shared.wiring import get_ports
 from shared.workflows import batches, deliveries, feeds
 from shared.workflows.ports import Ports
 
@@ -50,6 +50,4 @@ async def run_batch(message: func.QueueMessage) -> None:
 @blueprint.timer_trigger("timer", "45 * * * * *")
 async def tend_sources(timer: func.TimerRequest) -> None:
     """Send out what is due for feeds and batches."""
-    ports = await get_ports()
-    await feeds.tend_feeds(ports)
-    await batches.tend_batches(ports)
+    await on_time("tend_sources", feeds.tend_feeds, batches.tend_batches)

@@ -28,11 +28,11 @@ def differences(story: Story, outcome: Outcome) -> list[str]:
 
 
 def leaks(log: str, hidden: Iterable[str], addresses: Iterable[str]) -> list[str]:
-    """What a log must not hold. `hidden`: secrets and redeem URLs; the finding names none of them."""
+    """What a log or the telemetry must not hold. `hidden`: secrets and redeem URLs; the finding names none of them."""
     low = log.lower()
-    found = [f"the host's log holds the address of {address}" for address in addresses if address.lower() in low]
+    found = [f"it holds the address of {address}" for address in addresses if address.lower() in low]
     count = sum(secret in log for secret in hidden)
-    return found + ([f"a log holds {count} secrets"] if count else [])
+    return found + ([f"it holds {count} secrets"] if count else [])
 
 
 def _permissions(story: Story, tenant: Json) -> list[str]:

@@ -72,6 +72,7 @@ class ShareEvent(Value):
     `item` is None only where a platform hides it until acceptance. `pending` means not yet accepted at the source.
     `shared_at` is when it was first shared, None when the platform does not know: never "now".
     `batch` names the batch that brought the event. `observed`: it was read off a list of what stands, nobody told it.
+    `heard_at` is when we heard of it, `trace` the W3C `traceparent` of that; they tell operators, and decide nothing.
     """
 
     id: str = Field(min_length=1, max_length=500)
@@ -89,6 +90,8 @@ class ShareEvent(Value):
     cross_organisation: bool = False
     batch: str | None = Field(default=None, max_length=100)
     observed: bool = False
+    heard_at: AwareDatetime | None = None
+    trace: str | None = Field(default=None, max_length=100)
 
     @classmethod
     def seen(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from shared import telemetry
 from shared.domain.reasons import Reason
 from shared.domain.trouble import LaterError, RefusedError
 from shared.graph.errors import Area, refusal, unreached
@@ -192,8 +193,10 @@ class Graph:
         try:
             native = await self._adapter.send_primitive_async(info, "bytes", None)
         except (httpx.HTTPError, httpx.InvalidURL, AzureError) as error:
+            telemetry.called_graph(area.permission, 0)
             raise unreached(error) from None
         response = cast("httpx.Response", native)
+        telemetry.called_graph(area.permission, response.status_code)
         if not response.is_success and response.status_code not in accept:
             raise refusal(area, response.status_code, response.headers, response.content)
         try:

@@ -64,8 +64,8 @@ def encode(message: Message, attempt: int = 0, traceparent: str | None = None) -
     return text
 
 
-def decode(text: str) -> tuple[Message, int]:
-    """Return the message and how often it was put off.
+def decode(text: str) -> tuple[Message, int, str | None]:
+    """Return the message, how often it was put off, and the sender's `traceparent`.
 
     Raises ValueError for anything that `encode` did not write; its text holds nothing of the message's content.
     """
@@ -82,6 +82,8 @@ def decode(text: str) -> tuple[Message, int]:
     if type(attempt) is not int or attempt < 0:
         raise ValueError(f"{kind[0]}: the attribute 'attempt' is not a number of attempts")
     try:
-        return _MODELS[kind[1]].model_validate_json(json.dumps(event.get_data())), attempt
+        message = _MODELS[kind[1]].model_validate_json(json.dumps(event.get_data()))
     except ValidationError as error:
         raise ValueError(f"{kind[0]}: {faults(error)}") from None
+    trace = event.get_extension("traceparent")
+    return message, attempt, trace if isinstance(trace, str) else None

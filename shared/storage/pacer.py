@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from azure.data.tables.aio import TableClient
 
+from shared import telemetry
 from shared.domain.trouble import ConflictError
 from shared.storage.rows import find, swap
 
@@ -95,4 +96,5 @@ class TablePacer:
         wait, horizon = self._budget.reserve(calls, now, horizon)
         reserved = {"PartitionKey": "pacer", "RowKey": self._name, "horizon": horizon.isoformat()}
         await swap(self._table, reserved, row.metadata["etag"] if row is not None else None)
+        telemetry.reserved(self._name, (horizon - now) / (self._budget.burst * self._budget.interval))
         return wait

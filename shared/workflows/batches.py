@@ -130,7 +130,7 @@ async def run_batch(ports: Ports, message: BatchMessage) -> None:
 async def _read(ports: Ports, connection: Connection, batch: Batch) -> Mapping[str, object]:
     """Read one page of what there is; return what changes on the batch."""
     page = await _page(ports, connection, batch)
-    shares, internal = await tell(ports, connection, page.events, batch.id), 0
+    shares, internal = await tell(ports, connection, page.events, batch=batch.id), 0
     for seen in page.seen:
         shown = await show(ports, connection, seen, every=True, batch=batch.id)
         shares, internal = shares + shown.sent, internal + shown.internal

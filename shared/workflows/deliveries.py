@@ -73,7 +73,8 @@ async def read_delivery(ports: Ports, message: DeliveryMessage) -> None:
         return
     for hint in (one for one in found if isinstance(one, Hint)):
         await follow(ports, connection, hint)
-    await tell(ports, connection, [one for one in found if not isinstance(one, Hint)])
+    told = [one for one in found if not isinstance(one, Hint)]
+    await tell(ports, connection, told, heard_at=message.received_at)
     if message.blob:
         await ports.bodies.delete(message.blob)
 

@@ -6,7 +6,9 @@ told (a lost notification, a change that it tells nobody) is found, and what was
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
+from shared import telemetry
 from shared.domain.addresses import digest
 from shared.domain.connections import Connection
 from shared.domain.events import Change, PrincipalKind, ShareEvent
@@ -23,13 +25,23 @@ class Shown:
     internal: int
 
 
-async def tell(ports: Ports, connection: Connection, told: Iterable[ShareEvent], batch: str | None = None) -> int:
-    """Complete what a platform told, and send it on; return how many events that were. May raise LaterError."""
+async def tell(
+    ports: Ports,
+    connection: Connection,
+    told: Iterable[ShareEvent],
+    *,
+    batch: str | None = None,
+    heard_at: datetime | None = None,
+) -> int:
+    """Complete what a platform told, and send it on; return how many events that were. May raise LaterError.
+
+    `heard_at`: when the platform told it; default: now.
+    """
     sent = 0
     for event in told:
         for complete in await ports.sources[connection.id].enrich(event):
             async for final in _through_memory(ports, connection, complete):
-                await _send(ports, connection, final, batch)
+                await _send(ports, connection, final, batch, heard_at)
                 sent += 1
     return sent
 
@@ -75,8 +87,11 @@ def _lost(fact: ShareEvent, seen: PermissionSet) -> ShareEvent:
     )
 
 
-async def _send(ports: Ports, connection: Connection, event: ShareEvent, batch: str | None) -> None:
-    await ports.queues.send(Queue.SHARE_EVENTS, event.model_copy(update={"batch": batch}))
+async def _send(
+    ports: Ports, connection: Connection, event: ShareEvent, batch: str | None, heard_at: datetime | None = None
+) -> None:
+    came = {"batch": batch, "heard_at": heard_at or ports.clock.now(), "trace": telemetry.current()}
+    await ports.queues.send(Queue.SHARE_EVENTS, event.model_copy(update=came))
     if event.item is not None and not _is_internal(event, connection):
         await ports.permissions.note(event)
 

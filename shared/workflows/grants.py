@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import batched
 
+from shared import telemetry
 from shared.domain.decision import explain, wanted, wanted_role
 from shared.domain.guests import Guest
 from shared.domain.ledger import Book
@@ -64,6 +65,7 @@ async def _work_on(ports: Ports, message: GrantMessage) -> None:
     account = book.guest.account
     work = Work(ports, book, account.object_id if account else "", slots=message.slots)
     shares = [book.shares[name] for name in chosen]
+    telemetry.link(claim.trace for share in shares for claim in share.claims.values())
     try:
         await bring_in_line(work, shares)
     except LaterError as later:
@@ -168,9 +170,11 @@ async def _finish(work: Work, shares: list[Share], stopped: LaterError | None = 
     """Record what came of it, free the guest, and put what waits into the queue for its time."""
     ports = work.ports
     left_alone = {share.id for place in work.lost() for share in living_on(work, place, shares)}
+    news: list[tuple[Share, Reason, timedelta | None]] = []
 
     async def step(book: Book) -> Draft:
         now = ports.clock.now()
+        news.clear()
         guest = book.guest.model_copy(update={"busy_until": None})
         draft = Draft(guest, grants=dict(work.grants))
         rows: dict[str, Share | None] = {}
@@ -187,6 +191,7 @@ async def _finish(work: Work, shares: list[Share], stopped: LaterError | None = 
                 waiting.setdefault(now, []).append(share.id)
             if explain(row, guest) is not explain(share, guest):
                 draft.effects.append(_record(guest.key, row, settlement, explain(row, guest), now))
+                news.append((row, explain(row, guest), _waited(row, guest, now)))
             if row.moved_from and explain(row, guest).state is State.GRANTED and (source := source_address(row)):
                 move = MoveMessage(connection=row.connection, source=source)
                 draft.effects.append(Send(queue=Queue.MOVES, body=move))
@@ -198,6 +203,18 @@ async def _finish(work: Work, shares: list[Share], stopped: LaterError | None = 
         return draft
 
     await transact(ports, work.book.guest.key, [share.id for share in shares], step)
+    for share, reason, waited in news:
+        connection = ports.connections.get(share.connection)
+        platform = connection.platform if connection else "none"
+        telemetry.settled(platform, share.connection, work.book.guest.key, share.id, reason, waited)
+
+
+def _waited(share: Share, guest: Guest, now: datetime) -> timedelta | None:
+    """Return since when a person could have what was given now: acceptance, or when the share was heard of later."""
+    if explain(share, guest).state is not State.GRANTED:
+        return None
+    moments = [guest.accepted_at, *(claim.heard_at for claim in share.claims.values())]
+    return now - max(moment for moment in moments if moment is not None) if any(moments) else None
 
 
 def _settlement(work: Work, share: Share, stopped: LaterError | None, now: datetime) -> Settlement:

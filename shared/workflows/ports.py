@@ -344,6 +344,10 @@ class Queues(Protocol):
         """Send a message that becomes visible after `delay`. `attempt` counts how often it was put off."""
         ...
 
+    async def depths(self) -> Mapping[str, int]:
+        """How many messages are in each queue and its poison queue (`…-poison`), also those that wait; roughly."""
+        ...
+
 
 class Directory(Protocol):
     """Entra: guests and invitations. Every call may raise LaterError or RefusedError."""

@@ -23,9 +23,9 @@ from shared.workflows.transaction import guest_listing, within
 
 PAGE = 50
 _SHARES_SHOWN = 5  # of each person in a list
-_COUNTED = 1000  # one request; what is more was counted by the timer
+COUNTED = 1000  # one request; what is more was counted by the timer
 _FOUND = 1000  # search hits of each kind that are looked at
-_COUNTS = "people-counted"
+COUNTS = "people-counted"
 
 
 class Answer(BaseModel):
@@ -188,26 +188,15 @@ async def search(
 
 async def count_people(ports: Ports) -> Counts:
     """Return how many people stand under each head."""
-    numbers = await asyncio.gather(*(ports.worklist.count(view.value, _COUNTED) for view in View))
+    numbers = await asyncio.gather(*(ports.worklist.count(view.value, COUNTED) for view in View))
     people = {view.value: number for view, number in zip(View, numbers, strict=True)}
-    if max(numbers) < _COUNTED:
+    if max(numbers) < COUNTED:
         return Counts(people=people)
-    known = json.loads(await ports.marks.get(_COUNTS) or "{}")
+    known = json.loads(await ports.marks.get(COUNTS) or "{}")
     for view, number in people.items():
-        if number == _COUNTED:
+        if number == COUNTED:
             people[view] = max(number, known.get("people", {}).get(view, 0))
     return Counts(people=people, counted_at=known.get("at"))
-
-
-async def recount(ports: Ports) -> None:
-    """Count the long lists to their end, for `count_people`."""
-    now = ports.clock.now()
-    people = {}
-    for view in View:
-        if await ports.worklist.count(view.value, _COUNTED) == _COUNTED:
-            people[view.value] = sum([1 async for _ in ports.worklist.read(view.value)])
-    if people:
-        await ports.marks.set(_COUNTS, json.dumps({"at": now.isoformat(), "people": people}))
 
 
 async def list_unreadable(ports: Ports) -> list[Unreadable]:

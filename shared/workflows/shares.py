@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from shared import telemetry
 from shared.domain.addresses import guest_key
 from shared.domain.connections import Connection
 from shared.domain.decision import assess_share, explain, pre_approval
@@ -35,14 +36,14 @@ async def receive_share(ports: Ports, event: ShareEvent) -> None:
     before = await ports.ledger.read(key, names)
     names |= {share.moved_to for share in before.shares.values() if share.moved_to}
 
-    outcome = Reason.PROCESSING_FAILED
+    outcome, name = Reason.PROCESSING_FAILED, share_id(event)
 
     async def step(book: Book) -> Draft | None:
-        nonlocal outcome
+        nonlocal outcome, name
         now = ports.clock.now()
         shares = _take_in(book, event, connection, now)
         main = next(share for share in shares.values() if share is not None and not share.moved_to)
-        outcome = explain(main, book.guest)
+        outcome, name = explain(main, book.guest), main.id
         changed = {name: share for name, share in shares.items() if share != book.shares.get(name)}
         if not changed:
             return None
@@ -66,6 +67,8 @@ async def receive_share(ports: Ports, event: ShareEvent) -> None:
 
     book = await transact(ports, key, names, step)
     await _record_if_superseded(ports, key, book, event)
+    waited = ports.clock.now() - event.heard_at if event.heard_at and event.batch is None else None
+    telemetry.decided(connection.platform, connection.id, key, name, outcome, waited)
     if event.batch is not None:
         await ports.batches.note(event.batch, event.id, outcome)
 

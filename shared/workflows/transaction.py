@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from shared import telemetry
 from shared.domain.addresses import digest, domain_of
 from shared.domain.decision import standing
 from shared.domain.grants import Grant
@@ -58,6 +59,8 @@ async def transact(ports: Ports, key: str, shares: Iterable[str] | None, step: S
             await ports.ledger.commit(book, Changes(draft.guest, draft.shares, draft.grants, outbox))
         except ConflictError:
             continue
+        if draft.guest.state is not book.guest.state:
+            telemetry.moved(key, draft.guest.state, draft.guest.trouble)
         if outbox is not None:
             await _carry_out(ports, key, outbox)
         return book

@@ -60,7 +60,7 @@ EXPECTED = {
     "expire_shares": timer("30 * * * * *"),
     "follow_up_invitations": timer("50 */5 * * * *"),
     "repair": timer("15 */10 * * * *"),
-    "recount_people": timer("40 */10 * * * *"),
+    "measure_state": timer("40 */5 * * * *"),
     "list_access_requests": route("access-requests", "GET"),
     "act_on_access_requests": route("access-requests", "POST"),
     "explain_access_request": route("access-requests/{guest}", "GET"),
@@ -70,6 +70,9 @@ EXPECTED = {
     "list_account_maps": route("account-maps", "GET"),
     "change_account_maps": route("account-maps", "POST"),
     "show_tenant_check": route("tenant-check", "GET"),
+    "tell_alive": route("health", "GET"),
+    "tell_ready": route("health/ready", "GET"),
+    "show_status": route("status", "GET"),
     "describe_interface": route("openapi.json", "GET"),
     "serve_asset": route("assets/{name}", "GET"),
 }

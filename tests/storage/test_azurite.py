@@ -51,7 +51,7 @@ class TestQueues:
         message = GrantMessage(guest=NASTY, shares=("one", "two"))
         await StorageQueues(account.queues).send(Queue.GRANTS, message, attempt=4)
         arrived = await received(queue)
-        assert decode(text(arrived)) == (message, 4)
+        assert decode(text(arrived)) == (message, 4, None)
         assert arrived.expires_on is not None
         assert arrived.expires_on.year == 9999, "a message waits for ever"
 
@@ -61,7 +61,7 @@ class TestQueues:
             await sender.send(each, InvitationMessage(guest=each.value))
         for each in Queue:
             message = await received(account.queues.get_queue_client(each.value))
-            assert decode(text(message)) == (InvitationMessage(guest=each.value), 0)
+            assert decode(text(message)) == (InvitationMessage(guest=each.value), 0, None)
 
     async def test_a_delayed_message_arrives_after_one_sent_later(
         self, account: StorageAccount, queue: QueueClient
@@ -70,8 +70,8 @@ class TestQueues:
         await sender.send(Queue.GRANTS, GrantMessage(guest="late"), delay=timedelta(milliseconds=1_001), attempt=1)
         await sender.send(Queue.GRANTS, GrantMessage(guest="soon"), delay=timedelta(seconds=-5))
         assert [decode(text(await received(queue))) for _ in range(2)] == [
-            (GrantMessage(guest="soon"), 0),
-            (GrantMessage(guest="late"), 1),
+            (GrantMessage(guest="soon"), 0, None),
+            (GrantMessage(guest="late"), 1, None),
         ]
 
     async def test_a_longer_delay_than_there_is_becomes_the_longest(

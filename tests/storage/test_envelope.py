@@ -66,11 +66,11 @@ def changed(**changes: object) -> str:
     return json.dumps({name: value for name, value in document.items() if value is not None})
 
 
-@given(MESSAGES, st.integers(0, 10_000))
-@example(event("r", path=f"/{NASTY}"), 0)
-def test_a_message_comes_back_as_it_was(message: Message, attempt: int) -> None:
-    text = encode(message, attempt)
-    assert decode(text) == (message, attempt)
+@given(MESSAGES, st.integers(0, 10_000), st.none() | st.just(TRACE))
+@example(event("r", path=f"/{NASTY}"), 0, None)
+def test_a_message_comes_back_as_it_was(message: Message, attempt: int, trace: str | None) -> None:
+    text = encode(message, attempt, trace)
+    assert decode(text) == (message, attempt, trace)
     assert text.isascii()
 
 
@@ -127,7 +127,7 @@ def test_what_is_no_unicode_is_refused() -> None:
 def test_the_largest_share_event_that_is_not_odd_fits() -> None:
     long = {"address": "a" * 500, "source_id": "b" * 500, "name": "c" * 500, "group": "d" * 500}
     largest = event("r" * 490, path="/" + "漢" * 3_999).model_copy(update={"principal": Principal(**long)})
-    assert decode(encode(largest)) == (largest, 0)
+    assert decode(encode(largest)) == (largest, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_what_is_no_cloud_event_is_refused(text: str) -> None:
     ],
 )
 def test_what_guestpass_did_not_write_is_refused_and_named(changes: dict[str, Any], complaint: str) -> None:
-    assert decode(changed()) == (InvitationMessage(guest="g"), 1)
+    assert decode(changed()) == (InvitationMessage(guest="g"), 1, None)
     with pytest.raises(ValueError, match=complaint):
         decode(changed(**changes))
 
@@ -192,7 +192,7 @@ def test_no_text_raises_anything_but_value_error(text: str) -> None:
 def test_no_attribute_raises_anything_but_value_error(attribute: str, value: object) -> None:
     assume(value is not None)
     try:
-        message, attempt = decode(changed(**{attribute: value}))
+        message, attempt, _ = decode(changed(**{attribute: value}))
     except ValueError:
         return
     assert isinstance(message, InvitationMessage)
