@@ -3,7 +3,7 @@ PYTHON := $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run browser test lint format docs screenshots pins clean
+.PHONY: help install demo run browser test lint format docs telemetry screenshots pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,15 +36,20 @@ test: lint browser ## All tests (and lint)
 lint: install ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy function_app.py functions shared local tests docs bench
+	$(BIN)/mypy function_app.py functions shared local tests docs bench infra
 	$(BIN)/lint-imports
 
 format: install ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: install ## Write the generated parts of the docs again
+docs: install ## Write the generated parts of the docs, and the workbook, again
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m infra.monitoring.workbook
+
+telemetry: browser ## Play the demo, and draw what the portal's workbook shows of it
+	$(BIN)/python -m local.demo --telemetry
+	$(BIN)/python -m local.portal
 
 screenshots: browser ## Take the pictures in the docs again
 	$(BIN)/python -m local.screenshots

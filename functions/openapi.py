@@ -18,6 +18,7 @@ from shared.workflows.accounts import AccountsView, BatchesView, OutcomesView
 from shared.workflows.bulk import Results
 from shared.workflows.ports import Ports
 from shared.workflows.review import ExplainedView, PeopleView, PersonView
+from shared.workflows.status import StatusView
 
 blueprint = func.Blueprint()
 
@@ -36,6 +37,7 @@ _ANSWERS: tuple[type[BaseModel], ...] = (
     OutcomesView,
     MapsView,
     PlanView,
+    StatusView,
     ChecksView,
 )
 _REQUESTS: tuple[type[BaseModel], ...] = (BulkRequest, ActionRequest, MapRequest, Empty)
@@ -104,6 +106,7 @@ def description() -> dict[str, Any]:
             "/batches": {"get": _operation("listBatches", "List the newest batches.", BatchesView, ())},
             "/batches/{batch}": {"get": _operation("showBatch", "Show a batch.", OutcomesView, (404,), [_BATCH])},
             "/batches/{batch}/cancel": {"post": _cancel()},
+            "/status": {"get": _operation("showStatus", "Counts for dashboards.", StatusView, ())},
             "/tenant-check": {"get": _operation("checkTenant", "Check the tenant.", ChecksView, ())},
             "/unreadable": {"get": _unreadable()},
         },

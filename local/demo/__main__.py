@@ -21,7 +21,7 @@ from local.world import ROOT, LocalWorld, run_in_world
 # What a connection takes from settings although everybody may know it.
 _NO_SECRETS = ("api_url", "login_url", "enterprise_id", "tenant_id", "company_id", "administrator")
 EXCHANGES = ROOT / ".local" / "graph-exchanges.json"
-TELEMETRY = ROOT / ".local" / "telemetry.json"
+TELEMETRY, LEDGER = ROOT / ".local" / "telemetry.json", ROOT / ".local" / "ledger.json"
 
 
 async def demonstrate(story: Story, *, keep: bool, telemetry: bool) -> int:
@@ -47,6 +47,7 @@ async def demonstrate(story: Story, *, keep: bool, telemetry: bool) -> int:
         if telemetry:  # the last of it left when the app ended
             exported = json.dumps(kept.envelopes, ensure_ascii=False)
             TELEMETRY.write_text(exported)
+            LEDGER.write_text(json.dumps(outcome.people, ensure_ascii=False))
             found = leaks(exported, *_hidden(story, world, outcome))
             console.print(
                 *(f"{fault} (telemetry)" for fault in found), f"Telemetry: {TELEMETRY}", sep="\n", soft_wrap=True

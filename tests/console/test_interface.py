@@ -232,6 +232,7 @@ READING = (
     "batches/none",
     "account-maps",
     "tenant-check",
+    "status",
     "unreadable",
     "openapi.json",
 )
@@ -301,6 +302,26 @@ async def test_a_reader_sees_no_buttons(guarded: Stage, browser: Browser) -> Non
         assert await page.get_by_role("button", name="Approve").count() == 0
     finally:
         await context.close()
+
+
+async def test_the_counts_for_dashboards_are_those_of_the_page(stage: Stage) -> None:
+    await stage.share("one@counts.example", "two@counts.example")
+    _, status, _ = await call(stage, "GET", "status")
+    people: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        _, page, _ = await call(stage, "GET", f"access-requests?view=held&after={after}")
+        people, after = people + page["people"], page["next"]
+    assert status["people"]["held"] == len(people) >= 2
+    assert set(status["poison"].values()) == {0}
+    assert status["sources"]["securisync"] == {"platform": "securisync", "feeds": {}, "subscriptionEndsAt": None}
+
+
+async def test_it_is_alive_and_ready_for_anybody(guarded: Stage) -> None:
+    assert (await call(guarded, "GET", "health"))[:2] == (200, {"status": "alive"})
+    status, ready, _ = await call(guarded, "GET", "health/ready")
+    checks = {"settings": "ok", "tables": "ok", "queues": "ok", "graph": "ok"}
+    assert (status, ready) == (200, {"status": "ready", "checks": checks})
 
 
 async def test_the_document_is_served_and_is_what_openapi_says(stage: Stage) -> None:

@@ -117,6 +117,14 @@ async def test_the_source_accounts_are_listed(host: RunningHost) -> None:
     ]
 
 
+async def test_what_does_not_answer_is_named(host: RunningHost) -> None:
+    """There is no Graph here, and nobody who gives a token for it."""
+    status, answer = await call(host, "GET", "health/ready")
+    assert (status, answer["status"]) == (503, "not ready")
+    assert answer["checks"] == {"settings": "ok", "tables": "ok", "queues": "ok", "graph": "does not answer"}
+    assert (await call(host, "GET", "health"))[0] == 200
+
+
 async def test_a_handshake_is_answered_as_plain_text_that_no_browser_runs(host: RunningHost) -> None:
     async with host.http.get("/api/webhooks/box?challenge=abc123") as response:
         assert (response.status, await response.text()) == (200, "abc123")
