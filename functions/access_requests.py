@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from functions.answers import BadRequestError, content_type, document, etag, guarded, page, refuse, wants_page
+from functions.answers import BadRequestError, content_type, document, etag, faults, guarded, page, refuse, wants_page
 from functions.principal import Caller
 from shared.domain.guests import Guest, View
 from shared.domain.terms import Kind
@@ -234,7 +234,7 @@ def _read[M: BaseModel](model: type[M], req: func.HttpRequest, ignore: tuple[str
         try:
             return model.model_validate_json(req.get_body() or b"{}")
         except ValidationError as error:
-            raise BadRequestError(_faults(error)) from None
+            raise BadRequestError(faults(error)) from None
     form = _form(req)
     values: dict[str, object] = {name: found[-1] for name, found in form.items() if name not in ("person", *ignore)}
     if "share" in form:
@@ -253,9 +253,4 @@ def _parse[M: BaseModel](model: type[M], values: dict[str, object]) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise BadRequestError(_faults(error)) from None
-
-
-def _faults(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in found[:5]) + "."
+        raise BadRequestError(faults(error)) from None

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from functions.answers import BadRequestError, content_type, document, file, guarded, page, wants_page
+from functions.answers import BadRequestError, content_type, document, faults, file, guarded, page, wants_page
 from functions.principal import Caller
 from shared.domain.maps import Change, FaultyFileError, Mapped, fingerprint, read_csv, write_csv
 from shared.domain.trouble import ConflictError
@@ -175,9 +175,7 @@ def _read(req: func.HttpRequest) -> MapRequest:
             return MapRequest(csv=upload.read().decode("utf-8-sig") if upload else "")
         form = parse_qs(req.get_body().decode(), keep_blank_values=True, max_num_fields=20)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        where = "; ".join(f"{'.'.join(map(str, f['loc'])) or 'body'}: {f['msg']}" for f in found[:5])
-        raise BadRequestError(f"{where}.") from None
+        raise BadRequestError(faults(error)) from None
     except ValueError:
         raise BadRequestError("The file is not UTF-8 text.") from None
     if "csv" in form:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import azure.functions as func
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from functions.principal import Caller, ForbiddenError, caller
 from shared.domain.guests import Guest, IllegalMoveError
@@ -47,6 +47,12 @@ class BadRequestError(Exception):
         """`status` is a 4xx."""
         super().__init__(sentence)
         self.sentence, self.status = sentence, status
+
+
+def faults(error: ValidationError) -> str:
+    """Return what is wrong with a request, with the place of each of the first five faults, and none of its values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in found[:5]) + "."
 
 
 def wants_page(req: func.HttpRequest) -> bool:
