@@ -116,6 +116,7 @@ param reminders int = 1
 @minValue(1)
 param invitationDays int = 30
 
+var publicAccess = networkIsolation ? 'Disabled' : 'Enabled'
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = {
   'azd-env-name': environmentName
@@ -156,7 +157,7 @@ module storage 'storage.bicep' = {
     location: location
     tags: tags
     sku: storageSku
-    isolated: networkIsolation
+    publicAccess: publicAccess
     workspaceId: telemetry.outputs.workspaceId
   }
 }
@@ -168,7 +169,7 @@ module vault 'vault.bicep' = {
     name: 'kv-gp-${token}'
     location: location
     tags: tags
-    isolated: networkIsolation
+    publicAccess: publicAccess
     workspaceId: telemetry.outputs.workspaceId
   }
 }

@@ -12,8 +12,12 @@ param tags object
 @description('Redundancy.')
 param sku string
 
-@description('Reachable through private endpoints only.')
-param isolated bool
+@description('Reachable from every network, with a role: Enabled; through private endpoints only: Disabled.')
+@allowed([
+  'Enabled'
+  'Disabled'
+])
+param publicAccess string
 
 @description('Workspace for diagnostics.')
 param workspaceId string
@@ -67,10 +71,10 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     defaultToOAuthAuthentication: true
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    publicNetworkAccess: isolated ? 'Disabled' : 'Enabled'
+    publicNetworkAccess: publicAccess
     networkAcls: {
       bypass: 'None'
-      defaultAction: isolated ? 'Deny' : 'Allow'
+      defaultAction: publicAccess == 'Disabled' ? 'Deny' : 'Allow'
     }
   }
 }

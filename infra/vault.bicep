@@ -10,13 +10,15 @@ param location string
 @description('Tags.')
 param tags object
 
-@description('Reachable through a private endpoint only.')
-param isolated bool
+@description('Reachable from every network, with a role: Enabled; through a private endpoint only: Disabled.')
+@allowed([
+  'Enabled'
+  'Disabled'
+])
+param publicAccess string
 
 @description('Workspace for diagnostics.')
 param workspaceId string
-
-var publicAccess = isolated ? 'Disabled' : 'Enabled'
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   // checkov:skip=CKV_AZURE_109: an expression; closed to all networks with networkIsolation, else to all without a role
@@ -37,7 +39,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     publicNetworkAccess: publicAccess
     networkAcls: {
       bypass: 'None'
-      defaultAction: isolated ? 'Deny' : 'Allow'
+      defaultAction: publicAccess == 'Disabled' ? 'Deny' : 'Allow'
     }
   }
 }

@@ -5,6 +5,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 
 from rich.console import Console
 
@@ -22,12 +23,12 @@ _NO_SECRETS = ("api_url", "login_url", "enterprise_id", "tenant_id", "company_id
 EXCHANGES = ROOT / ".local" / "graph-exchanges.json"
 
 
-async def demonstrate(story: Story, *, keep: bool) -> int:
+async def demonstrate(story: Story, *, app: Path, keep: bool) -> int:
     """Play, compare, report; with `keep` stay up until interrupted."""
     console, started = Console(), time.monotonic()
     with Live(console) as live:
         live.tell("Starting Azurite, the tenant, the platforms and the app", 0, 1)
-        async with LocalWorld() as world, Places.of(world) as places:
+        async with LocalWorld(app=app) as world, Places.of(world) as places:
             live.tell("Starting Azurite, the tenant, the platforms and the app", 1, 1)
             console.print(
                 f"Administrator's page, while this runs: {world.host_url}/api/access-requests", soft_wrap=True
@@ -70,8 +71,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description="The demo of Guestpass, without a cloud.")
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
     parser.add_argument("--events", type=int, default=0, help="so many share events more")
+    parser.add_argument("--app", type=Path, default=ROOT, help="folder of the function app; default: this checkout")
     options = parser.parse_args()
-    return run_in_world(demonstrate(with_load(STORY, options.events), keep=options.keep))
+    return run_in_world(demonstrate(with_load(STORY, options.events), app=options.app.resolve(), keep=options.keep))
 
 
 if __name__ == "__main__":
