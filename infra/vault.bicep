@@ -22,7 +22,6 @@ param workspaceId string
 
 resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   // checkov:skip=CKV_AZURE_109: an expression; closed to all networks with networkIsolation, else to all without a role
-  // checkov:skip=CKV_AZURE_189: an expression, likewise
   name: name
   location: location
   tags: tags

@@ -162,9 +162,9 @@ def _bound(node: Node) -> set[str]:
         if parent.type == "lambda_expression":
             names.add(_text(parent.named_children[0]))
         if parent.type == "for_statement":
-            names |= {
-                _text(child) for child in walk(parent) if child.type in ("loop_variable", "loop_enumerator")
-            } | {_text(parent.named_children[0])}
+            names |= {_text(child) for child in walk(parent) if child.type in ("loop_variable", "loop_enumerator")} | {
+                _text(parent.named_children[0])
+            }
         parent = parent.parent
     return names
 
@@ -173,7 +173,7 @@ def _resource(node: Node) -> Resource:
     symbol, kind, *_ = node.named_children
     body = next(child for child in walk(node) if child.type == "object")
     nested = [_resource(child.named_children[0]) for child in body.named_children if _is_nested(child)]
-    comments = []
+    comments: list[str] = []
     before = node.prev_named_sibling
     while before is not None and before.type == "comment":
         comments.insert(0, _text(before))

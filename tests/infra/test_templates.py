@@ -144,9 +144,10 @@ class TestSettings:
 
     def test_leaves_no_setting_empty(self) -> None:
         """An empty address would be refused at start: what is not given must be absent."""
-        assert "filter(items(given), setting => !empty(setting.value))" in TEMPLATES["settings.bicep"].variables[
-            "filled"
-        ].text
+        assert (
+            "filter(items(given), setting => !empty(setting.value))"
+            in TEMPLATES["settings.bicep"].variables["filled"].text
+        )
 
     def test_secrets_come_by_reference_from_the_vault_for_every_setting_that_the_connections_name(self) -> None:
         variables = TEMPLATES["settings.bicep"].variables
@@ -245,7 +246,9 @@ class TestNothingIsPublic:
         kinds = {one.kind for one in RESOURCES} | {
             f"{one.kind}/{nested.kind}" for one in RESOURCES for nested in one.nested
         }
-        assert not [kind for kind in kinds if re.search("publicIP|applicationGateways|frontDoor|loadBalancer", kind, re.I)]
+        assert not [
+            kind for kind in kinds if re.search("publicIP|applicationGateways|frontDoor|loadBalancer", kind, re.I)
+        ]
         assert [one.symbol for one in of_kind("Microsoft.Web/sites")] == ["app"]
 
     def test_the_app_speaks_https_and_opens_no_other_door(self) -> None:
