@@ -3,7 +3,7 @@ PYTHON := $(shell command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run browser test lint format docs telemetry screenshots pins clean
+.PHONY: help install demo run browser test lint checkov package format docs telemetry screenshots pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,11 +33,24 @@ browser: install
 test: lint browser ## All tests (and lint)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-lint: install ## ruff, mypy, import-linter
+lint: install checkov ## ruff, mypy, import-linter, checkov
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy function_app.py functions shared local tests docs bench infra
+	$(BIN)/mypy function_app.py functions shared local infra tests docs bench
 	$(BIN)/lint-imports
+
+# It ends well also when it could not read a file, or found none.
+checkov: .venv-checkov/installed
+	@report=$$(.venv-checkov/bin/checkov --config-file infra/.checkov.yaml 2>&1) && echo "$$report" | grep 'Passed checks: [1-9]' \
+	&& ! echo "$$report" | grep -q 'Parsing errors\|ERROR' || { echo "$$report"; exit 1; }
+
+.venv-checkov/installed: requirements-checkov.txt
+	$(PYTHON) -m venv .venv-checkov
+	.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-checkov.txt
+	@touch $@
+
+package: install ## Make .package, what is uploaded to Azure; prints how large it is
+	$(BIN)/python -m infra.package
 
 format: install ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
@@ -62,4 +75,4 @@ pins: ## Resolve requirements-dev.txt anew and pin the result in constraints.txt
 	(echo '# Every package, direct or not, at the version that was tested. Made by `make pins`.'; $(BIN)/python -m pip freeze) > constraints.txt
 
 clean: ## Remove everything that was installed or made
-	rm -rf .venv node_modules .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-checkov node_modules .local .package .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,1 +1,1 @@
-"""What runs in Azure, as code."""
+"""Azure: the templates, and the scripts of a deployment."""

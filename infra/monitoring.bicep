@@ -10,8 +10,8 @@ param location string
 @description('Tags.')
 param tags object
 
-@description('Id of the Application Insights component.')
-param insightsId string
+@description('Name of the Application Insights component.')
+param insightsName string
 
 @description('Who gets the alerts\' mails. Empty: nobody; the alerts are seen in the portal only.')
 param alertAddress string
@@ -69,6 +69,10 @@ var alerts = [
   }
 ]
 
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: insightsName
+}
+
 resource operators 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(alertAddress)) {
   name: 'ag-guestpass-${token}'
   location: 'global'
@@ -97,7 +101,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert 
     severity: alert.severity
     enabled: true
     scopes: [
-      insightsId
+      insights.id
     ]
     evaluationFrequency: alert.every
     windowSize: alert.window
@@ -125,7 +129,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert 
 }]
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
-  name: guid(insightsId, 'guestpass')
+  name: guid(insights.id, 'guestpass')
   location: location
   tags: tags
   kind: 'shared'
@@ -133,6 +137,6 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     displayName: 'Guestpass'
     category: 'workbook'
     serializedData: loadTextContent('monitoring/workbook.json')
-    sourceId: insightsId
+    sourceId: insights.id
   }
 }

@@ -1,5 +1,5 @@
-"""The local world: Azurite, the simulated tenant, the stand-ins of the source platforms, and the function app of this
-checkout on the local host, each a process of its own on a free port.
+"""The local world: Azurite, the simulated tenant, the stand-ins of the source platforms, and the function app (of this
+checkout, or a package of it) on the local host, each a process of its own on a free port.
 
     async with LocalWorld() as world:
         world.host_url, world.tenant_url, world.stand_ins["box"]
@@ -48,6 +48,7 @@ class LocalWorld:
 
     Args:
         directory: where the parts write their logs (`logs/*.log`).
+        app: folder of the function app.
         acceptance_schedule: NCRONTAB; how often the app asks who accepted.
         settings: app settings besides, or instead of, those of every local world.
 
@@ -64,6 +65,7 @@ class LocalWorld:
         self,
         directory: Path = ROOT / ".local",
         *,
+        app: Path = ROOT,
         acceptance_schedule: str = NEVER,
         settings: Mapping[str, str] | None = None,
     ) -> None:
@@ -72,7 +74,7 @@ class LocalWorld:
         self.stand_ins: dict[str, str] = {}
         self.secrets: dict[str, dict[str, str]] = {}
         self.environment: dict[str, str] = {}
-        self._acceptance_schedule, self._settings = acceptance_schedule, dict(settings or {})
+        self._app, self._acceptance_schedule, self._settings = app, acceptance_schedule, dict(settings or {})
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -116,7 +118,7 @@ class LocalWorld:
             "IDENTITY_HEADER": identity_secret,
             "GUESTPASS_GRAPH_URL": f"{self.tenant_url}/v1.0",
             "GUESTPASS_PUBLIC_URL": self.host_url,
-            "GUESTPASS_CONNECTIONS_FILE": str(CONNECTIONS.relative_to(ROOT)),
+            "GUESTPASS_CONNECTIONS_FILE": str(CONNECTIONS),
             "GUESTPASS_DEVELOPMENT_PRINCIPAL": "demo administrator",
             "GUESTPASS_ACCEPTANCE_SCHEDULE": self._acceptance_schedule,
             "AZURE_CLIENT_ID": "6731de76-14a6-49ae-97bc-6eba6914391e",
@@ -129,7 +131,7 @@ class LocalWorld:
             },
             **self._settings,
         }
-        command = (*python, "local.host", "--app", str(ROOT), "--port", str(ports["host"]), "--verbose")
+        command = (*python, "local.host", "--app", str(self._app), "--port", str(ports["host"]), "--verbose")
         await self._part(stack, "host", *command, settings=self.environment)
 
     async def _start_platforms(self, stack: AsyncExitStack, google_port: int) -> None:

@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.domain.connections import Connection
 from shared.domain.mailing import MailKind, MailRules, QuietHours
 
+_REFERENCE = "@Microsoft.KeyVault("
+
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message says which, and what is expected."""
@@ -279,12 +281,18 @@ def load_connections(path: Path) -> dict[str, Connection]:
 
 
 def load_secrets(connection: Connection) -> Mapping[str, str]:
-    """Read the settings that hold a connection's secrets. Raises SettingsError for one that is missing or empty."""
-    missing = [name for name in connection.secrets.values() if not os.environ.get(name)]
-    if missing:
-        raise SettingsError(
-            f"Connection {connection.id!r} takes a secret from the setting {missing[0]}, which is missing or empty"
-        )
+    """Read the settings that hold a connection's secrets.
+
+    Raises SettingsError for one that is missing or empty, or that Azure could not read from the vault: its value is
+    then the reference itself ("Use Key Vault references", Microsoft), which is no secret.
+    """
+    for setting in connection.secrets.values():
+        value = os.environ.get(setting, "")
+        if not value or value.startswith(_REFERENCE):
+            fault = "Azure could not read from the Key Vault" if value else "is missing or empty"
+            raise SettingsError(
+                f"Connection {connection.id!r} takes a secret from the setting {setting}, which {fault}"
+            )
     return {name: os.environ[setting] for name, setting in connection.secrets.items()}
 
 

@@ -5,6 +5,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 
 from rich.console import Console
 
@@ -24,13 +25,14 @@ EXCHANGES = ROOT / ".local" / "graph-exchanges.json"
 TELEMETRY, LEDGER = ROOT / ".local" / "telemetry.json", ROOT / ".local" / "ledger.json"
 
 
-async def demonstrate(story: Story, *, keep: bool, telemetry: bool) -> int:
+async def demonstrate(story: Story, *, app: Path, keep: bool, telemetry: bool) -> int:
     """Play, compare, report; with `keep` stay up until interrupted, with `telemetry` keep what the app exports."""
     console, started = Console(), time.monotonic()
     async with insights() as kept:
+        settings = kept.settings if telemetry else {}
         with Live(console) as live:
             live.tell("Starting Azurite, the tenant, the platforms and the app", 0, 1)
-            async with LocalWorld(settings=kept.settings if telemetry else {}) as world, Places.of(world) as places:
+            async with LocalWorld(app=app, settings=settings) as world, Places.of(world) as places:
                 live.tell("Starting Azurite, the tenant, the platforms and the app", 1, 1)
                 page = f"{world.host_url}/api/access-requests"
                 console.print(f"Administrator's page, while this runs: {page}", soft_wrap=True)
@@ -88,9 +90,10 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="stay up afterwards, until Ctrl-C")
     parser.add_argument("--events", type=int, default=0, help="so many share events more")
     parser.add_argument("--telemetry", action="store_true", help="keep the telemetry that the app exports")
+    parser.add_argument("--app", type=Path, default=ROOT, help="folder of the function app; default: this checkout")
     options = parser.parse_args()
-    story = with_load(STORY, options.events)
-    return run_in_world(demonstrate(story, keep=options.keep, telemetry=options.telemetry))
+    story, app = with_load(STORY, options.events), options.app.resolve()
+    return run_in_world(demonstrate(story, app=app, keep=options.keep, telemetry=options.telemetry))
 
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ def new_trace() -> protos.TraceContext:
 async def _index(app_dir: Path) -> dict[str, Function]:
     if not (app_dir / "function_app.py").is_file():
         raise IndexingError(f"{app_dir} has no function_app.py")
-    sys.path.insert(0, str(app_dir))
+    # Microsoft's worker takes a package's own libraries before what else there is.
+    sys.path[:0] = [str(app_dir), str(app_dir / ".python_packages" / "lib" / "site-packages")]
     library_log = logging.getLogger("azure.functions")
     library_log.setLevel(logging.CRITICAL)  # it logs what the response says anyway, with the whole of sys.path
     response = await runtime.worker_init_request(

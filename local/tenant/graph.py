@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from local.tenant import delta, directory, drives, mailing, organization, sharing, subscriptions
+from local.tenant import administration, delta, directory, drives, mailing, organization, sharing, subscriptions
 from local.tenant.calls import Answer, Call, moment, page, select
 from local.tenant.errors import (
     GraphError,
@@ -48,6 +48,8 @@ class Graph:
         """Carry out one authenticated call."""
         if match := _ITEM_PATH.fullmatch(call.path):
             return self._item(call, match)
+        if administering := administration.handler(self.world, call):
+            return administering()
         if organization.knows(call.path):
             return organization.answer(self.world, call)
         if subscriptions.concerns(call):

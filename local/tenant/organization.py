@@ -10,7 +10,7 @@ from local.tenant.state import World
 
 GRAPH_APP = "00000003-0000-0000-c000-000000000000"
 # Every application permission of Graph that the tenant knows; its id is made of the name.
-_PERMISSIONS = (
+PERMISSIONS = (
     "Application.Read.All",
     "Directory.Read.All",
     "Files.ReadWrite.All",
@@ -94,13 +94,13 @@ def _policy(world: World) -> dict[str, Any]:
 def _principal(app_id: str) -> dict[str, Any]:
     roles = [
         {
-            "id": _id("role", name),
+            "id": role_id(name),
             "value": name,
             "displayName": name,
             "isEnabled": True,
             "allowedMemberTypes": ["Application"],
         }
-        for name in _PERMISSIONS
+        for name in PERMISSIONS
     ]
     graph = app_id == GRAPH_APP
     name = "Microsoft Graph" if graph else "Guestpass"
@@ -108,14 +108,26 @@ def _principal(app_id: str) -> dict[str, Any]:
 
 
 def _assignments(world: World, principal: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": _id("assignment", principal, name),
-            "appRoleId": _id("role", name),
-            "principalId": principal,
-            "principalType": "ServicePrincipal",
-            "resourceDisplayName": "Microsoft Graph",
-            "resourceId": _id("principal", GRAPH_APP),
-        }
-        for name in world.settings.app_permissions
-    ]
+    return [assignment(principal, name) for name in world.settings.app_permissions]
+
+
+def assignment(principal: str, name: str) -> dict[str, Any]:
+    """The assignment of one of Graph's permissions to an app."""
+    return {
+        "id": _id("assignment", principal, name),
+        "appRoleId": role_id(name),
+        "principalId": principal,
+        "principalType": "ServicePrincipal",
+        "resourceDisplayName": "Microsoft Graph",
+        "resourceId": graph_id(),
+    }
+
+
+def role_id(name: str) -> str:
+    """The id of one of Graph's permissions."""
+    return _id("role", name)
+
+
+def graph_id() -> str:
+    """The id of Graph's own service principal in the tenant."""
+    return _id("principal", GRAPH_APP)

@@ -313,6 +313,7 @@ class Site:
     path: str
     number: int
     personal: bool = False
+    apps: dict[str, tuple[str, str]] = field(default_factory=dict)  # permission id -> client id and role
 
 
 @dataclass

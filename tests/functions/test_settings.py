@@ -163,3 +163,10 @@ def test_an_empty_secret_is_refused(monkeypatch: pytest.MonkeyPatch, value: str 
         monkeypatch.setenv("BOX_KEY", value)
     with pytest.raises(SettingsError, match="BOX_KEY"):
         load_secrets(Connection.model_validate(CONNECTION))
+
+
+def test_a_reference_to_the_vault_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure leaves it as it is when it cannot read the vault; it can be guessed, and signatures be made with it."""
+    monkeypatch.setenv("BOX_KEY", "@Microsoft.KeyVault(VaultName=kv;SecretName=BOX-KEY)")
+    with pytest.raises(SettingsError, match="BOX_KEY, which Azure could not read from the Key Vault"):
+        load_secrets(Connection.model_validate(CONNECTION))

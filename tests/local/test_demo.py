@@ -1,4 +1,8 @@
-"""The demo as a person runs it: a process of its own, its exit code and its last words."""
+"""The demo as a person runs it: a process of its own, its exit code and its last words.
+
+The story, with 500 events more, is told by the package as it is uploaded to Azure, with its pruned libraries; and what
+it exports is asked as the portal does.
+"""
 
 import asyncio
 import json
@@ -6,11 +10,13 @@ import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import local.portal
+from infra.package import LIBRARIES, Size, build
 from local.kql import Store
 from local.world import ROOT
 from tests.contract.graph import check_exchanges
@@ -51,9 +57,56 @@ async def run_demo(*options: str) -> Run:
     return Run(process.returncode, output.decode(), *kept)
 
 
+@dataclass(frozen=True)
+class Package:
+    folder: Path
+    sizes: dict[str, tuple[Size, Size]]
+
+
 @pytest.fixture(scope="module")
-async def demo() -> Run:
-    return await run_demo("--events", "500", "--telemetry")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    folder = tmp_path_factory.mktemp("package") / "app"
+    return Package(folder, build(folder))
+
+
+@pytest.fixture(scope="module")
+async def demo(package: Package) -> Run:
+    return await run_demo("--app", str(package.folder), "--events", "500", "--telemetry")
+
+
+def test_the_package_is_a_quarter_and_msgraph_nearly_nothing(package: Package) -> None:
+    assert package.sizes["msgraph-sdk"][1].files < package.sizes["msgraph-sdk"][0].files / 50
+    assert package.sizes["all libraries"][1].bytes < package.sizes["all libraries"][0].bytes / 4
+
+
+def test_the_package_holds_the_app_and_nothing_of_the_workshop(package: Package) -> None:
+    held = {path.name for path in package.folder.iterdir()} - {"connections.json"}
+    app = {"function_app.py", "functions", "host.json", "requirements.txt", "shared"}
+    assert held == {*app, LIBRARIES.parts[0]}
+
+
+async def test_the_package_needs_no_library_from_elsewhere(package: Package) -> None:
+    """Python sees the package and its own library only, and imports every module of the app and Graph's client."""
+    code = """
+import pkgutil, sys
+sys.path += sys.argv[1:]
+import functions, shared
+for room in (functions, shared):
+    for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
+        __import__(module.name)
+import function_app, msgraph
+from msgraph.graph_service_client import GraphServiceClient
+import azure.identity.aio, googleapiclient.discovery, box_sdk_gen, dropbox
+foreign = [m.__file__ for m in (function_app, msgraph, box_sdk_gen) if not m.__file__.startswith(sys.argv[1])]
+assert not foreign, foreign
+"""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", "-c", code, str(package.folder), str(package.folder / LIBRARIES)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Azure: the templates, and the scripts of a deployment."""
