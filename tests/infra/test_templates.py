@@ -16,6 +16,7 @@ from functions.principal import READ_ROLE, REVIEW_ROLE
 from infra import package
 from infra.package import ROOT
 from local.insights import QUIET
+from shared.domain.connections import Connection
 from shared.settings import Settings
 from shared.storage.account import CONTAINER, QUEUES, TABLES, StorageAccount
 from tests.infra.bicep import INFRA, Expression, Parameter, Resource, Template, templates
@@ -164,6 +165,10 @@ class TestSettings:
             assert f"PYTHON_APPLICATIONINSIGHTS_{name}" in self.of_azure
         assert f"value: '{QUIET}'" in settings.partition("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS")[2]
 
+    def test_every_connection_names_its_secrets(self) -> None:
+        """The template reads `secrets` of each: without it, Azure would refuse the deployment with no word of why."""
+        assert Connection.model_fields["secrets"].is_required()
+
     def test_no_key_and_no_password_is_a_setting(self) -> None:
         assert {"AzureWebJobsStorage", "APPINSIGHTS_INSTRUMENTATIONKEY"} & {*self.given, *self.of_azure} == set()
         assert not [name for template in TEMPLATES.values() for name in template.called if name.startswith("list")]
@@ -245,6 +250,35 @@ class TestRoles:
                 one.body["scope"].text,
             )
             assert one.body["name"] == Expression(f"guid({scope}.id, {principal}, {role})")
+
+
+class TestIdentity:
+    """The app is one identity, everywhere: the one that roles.bicep gives roles to and permissions.py permissions."""
+
+    app: ClassVar[dict[str, Any]] = APP.resources["app"].body
+
+    def test_the_app_has_this_identity_and_no_other(self) -> None:
+        assert self.app["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {"${identity.id}": {}}}
+        assert MAIN.modules["roles"].body["params"]["appPrincipalId"] == Expression("identity.outputs.principalId")
+        assert MAIN.modules["app"].body["params"]["identityName"] == Expression("identity.outputs.name")
+
+    def test_instances_take_the_package_with_it(self) -> None:
+        assert self.app["properties"]["functionAppConfig"]["deployment"]["storage"]["authentication"] == {
+            "type": "UserAssignedIdentity",
+            "userAssignedIdentityResourceId": Expression("identity.id"),
+        }
+
+    def test_every_setting_that_asks_for_one_names_it(self) -> None:
+        written = self.app["properties"]["siteConfig"]["appSettings"].text
+        values = dict(re.findall(r"name: '(\w+)'\s+value: (.+)", written))
+        client = "identity.properties.clientId"
+        assert {name: values[name] for name in values if re.search("client_?id", name, re.IGNORECASE)} == {
+            "AzureWebJobsStorage__clientId": client,
+            "AZURE_CLIENT_ID": client,
+            "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID": client,
+        }
+        assert values["AzureWebJobsStorage__credential"] == "'managedidentity'"
+        assert values["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == f"'ClientId=${{{client}}};Authorization=AAD'"
 
 
 class TestNothingIsPublic:
