@@ -45,12 +45,14 @@ class InvitationMessage(Value):
 class GrantMessage(Value):
     """Bring the guest's permissions in line with their shares: all that wait, or up to 20 named ones.
 
-    `slots` counts the sharing calls that the pacer has reserved for it: the message has waited for its time.
+    `slots` counts the sharing calls that the pacer has reserved for it, for the time `not_before`; without that the
+    message has waited for its time.
     """
 
     guest: str
     shares: tuple[str, ...] = Field(default=(), max_length=GRANTS_PER_MESSAGE)
     slots: int = Field(default=0, ge=0)
+    not_before: AwareDatetime | None = None
 
 
 class MoveMessage(Value):

@@ -31,6 +31,9 @@ async def settle_access(ports: Ports, message: GrantMessage) -> None:
     if not message.shares:
         await _fan_out(ports, message.guest)
         return
+    if message.not_before is not None and (left := message.not_before - ports.clock.now()) > timedelta(0):
+        await ports.queues.send(Queue.GRANTS, message, delay=left)  # a queue hides a message for seven days at most
+        return
     now = await _after_pacing(ports, message)
     if now is not None:
         await _work_on(ports, now)
@@ -51,7 +54,7 @@ async def _after_pacing(ports: Ports, message: GrantMessage) -> GrantMessage | N
     reserved = message.model_copy(update={"slots": len(giving)})
     if not delay:
         return reserved
-    later = reserved.model_copy(update={"shares": giving})
+    later = reserved.model_copy(update={"shares": giving, "not_before": ports.clock.now() + delay})
     await ports.queues.send(Queue.GRANTS, later, delay=delay)
     rest = tuple(name for name in message.shares if name not in giving)
     return message.model_copy(update={"shares": rest}) if rest else None

@@ -62,6 +62,8 @@ def test_every_column_is_carried() -> None:
         "cross_organisation": False,
         "batch": None,
         "observed": True,
+        "heard_at": None,
+        "trace": None,
     }
 
 

@@ -1,5 +1,7 @@
 """Work that the budget of sharing calls cuts goes on later, and nothing is left over."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from shared.domain.addresses import guest_key
@@ -62,3 +64,19 @@ async def test_no_more_calls_are_made_than_the_budget_allows(world: World) -> No
     await world.drain()
     assert world.tenant.sharing_calls - before == 1 + len(BENEATH)
     assert (world.clock.now() - started).total_seconds() >= 300, "the second half had to wait for its time"
+
+
+async def test_a_slot_further_ahead_than_a_queue_hides_a_message_is_waited_for() -> None:
+    """Work that comes out of the queue after seven days, before its slot, goes back instead of going over the limit."""
+    world = World()
+    await world.tenant.invite(GUEST, None, mail=False)
+    world.tenant.accept(GUEST)
+    slot = world.clock.now() + timedelta(days=20)
+    world.pacer.slots.append(slot)
+    await world.handle(event("e1", 1))
+    given: dict[datetime, bool] = {}
+    while (waiting := world.take()) is not None:
+        await world.handle(waiting.body, waiting.attempt)
+        given[world.clock.now()] = "/a" in reached(world)
+    assert len(given) > 3
+    assert {at: is_given for at, is_given in given.items() if is_given is (at < slot)} == {}

@@ -257,6 +257,7 @@ class World:
         self.queues = MemoryQueues(self.clock, step)
         self.ledger, self.history = MemoryLedger(step), MemoryHistory(step)
         self.worklist, self.scopes = MemoryWorklist(step), MemoryScopes(step)
+        self.pacer = MemoryPacer(calls, timedelta(minutes=5), self.clock, step)
         self.ports = Ports(
             connections={"files": connection()},
             ledger=self.ledger,
@@ -274,7 +275,7 @@ class World:
             queues=self.queues,
             directory=self.tenant,
             sites=self.tenant,
-            pacer=MemoryPacer(calls, timedelta(minutes=5), self.clock, step),
+            pacer=self.pacer,
             clock=self.clock,
             account_maps=MemoryAccountMaps(step),
             post=self.tenant,
