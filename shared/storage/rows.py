@@ -19,6 +19,10 @@ from shared.domain.trouble import ConflictError
 
 type Row = dict[str, Any]
 
+# Of the JSON in a row. A change that only adds fields with a default needs no other; one that an older app would
+# misunderstand does, with `text_of` making the new one of the old.
+FORMAT = 1
+
 _KEY_LENGTH = 512
 _CHUNK = 16_384  # code points; each takes at most two of the 32,768 UTF-16 units that a column holds
 _ENTITY_BYTES = 1_000_000  # leaves the keys and the readable columns their part of the MiB
@@ -62,16 +66,21 @@ def newest_first(at: datetime) -> str:
 
 
 def columns(text: str) -> Row:
-    """Return the columns `value`, `value2`, ... that hold the text. Raises ValueError when no entity can hold it."""
+    """Return the columns `value`, `value2`, ... that hold the text, and its `format`.
+
+    Raises ValueError when no entity can hold it.
+    """
     size = len(text.encode("utf-16-le", "surrogatepass"))
     if size > _ENTITY_BYTES:
         raise ValueError(f"a row holds {_ENTITY_BYTES} bytes, this value needs {size}")
     chunks = [text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK)] or [""]
-    return {_column(number): chunk for number, chunk in enumerate(chunks, start=1)}
+    return {"format": FORMAT, **{_column(number): chunk for number, chunk in enumerate(chunks, start=1)}}
 
 
 def text_of(row: Mapping[str, Any]) -> str:
-    """Return the text that `columns` spread over the row."""
+    """Return the text that `columns` spread over the row. Raises ValueError for a format that a newer app wrote."""
+    if (written := row.get("format", 1)) > FORMAT:
+        raise ValueError(f"a row of format {written} is not known here, only up to {FORMAT}: upgrade the app")
     number, chunks = 1, []
     while _column(number) in row:
         chunks.append(row[_column(number)])

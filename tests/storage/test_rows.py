@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.domain.connections import Destination
 from shared.domain.guests import Guest
-from shared.storage.rows import columns, encode, escape, newest_first, oldest_first, parse, text_of, unescape
+from shared.storage.rows import FORMAT, columns, encode, escape, newest_first, oldest_first, parse, text_of, unescape
 from shared.storage.tables import path_key
 from tests.storage.worlds import NASTY, NOON
 
@@ -56,8 +56,15 @@ def test_row_keys_stand_in_the_order_of_time(one: datetime, other: datetime) -> 
 def test_a_long_value_is_spread_over_columns_that_hold_it(start: str, length: int, character: str) -> None:
     text = start + character * length
     row = columns(text)
+    assert row.pop("format") == FORMAT
     assert all(len(value.encode("utf-16-le")) <= 65_536 for value in row.values())
     assert text_of({"PartitionKey": "p", **row}) == text
+
+
+def test_a_row_of_before_is_read_and_one_of_a_newer_app_is_not_guessed_at() -> None:
+    assert text_of({"value": "written before rows had a format"}) == "written before rows had a format"
+    with pytest.raises(ValueError, match="format 2 is not known here, only up to 1: upgrade"):
+        text_of({"format": FORMAT + 1, "value": "x"})
 
 
 def test_a_value_that_no_entity_holds_is_refused() -> None:
