@@ -27,6 +27,7 @@ _grant_delay = _meter.create_histogram("guestpass.grant.delay", "s", "From accep
 _graph_calls = _meter.create_counter("guestpass.graph.calls", "1", "Calls of Microsoft Graph by area and status")
 _poison = _meter.create_counter("guestpass.poison", "1", "Messages that failed for good, by queue")
 _timer_runs = _meter.create_counter("guestpass.timer.runs", "1", "Runs of a timer that came to their end")
+_timer_work = _meter.create_counter("guestpass.timer.work", "1", "What timers found to do: people, shares, acceptances")
 
 # What a timer measures is a histogram with one record a run: a gauge's last value would be repeated for ever by an
 # instance that measures no more.
@@ -108,9 +109,10 @@ def poisoned(queue: str) -> None:
     log.error("message failed for good", extra={"queue": queue})
 
 
-def ran(timer: str) -> None:
-    """A timer's work came to its end."""
+def ran(timer: str, found: int) -> None:
+    """A timer's work came to its end, and it had found so much to do."""
     _timer_runs.add(1, {"timer": timer})
+    _timer_work.add(found, {"timer": timer})
 
 
 def reserved(budget: str, used: float) -> None:

@@ -87,7 +87,8 @@ async def main():
     await worker.start()
     print(json.dumps({name: [dict(b) for b in f.bindings] for name, f in worker.functions.items()}))
     libraries = ("msgraph", "box_sdk_gen", "kiota_http", "dropbox", "googleapiclient", "jinja2")
-    heavy = [m for m in sys.modules if m.split(".")[0] in libraries]
+    exporters = ("azure.monitor", "opentelemetry.sdk")
+    heavy = [m for m in sys.modules if m.split(".")[0] in libraries or m.startswith(exporters)]
     print(json.dumps(heavy))
     worker.stop()
 
