@@ -171,7 +171,7 @@ async def test_what_needs_attention_can_be_followed_down_to_its_trace(
 ) -> None:
     ailing = {share for share, reason in demo.shares.items() if reason.startswith("needs-attention/")}
     assert ailing <= {row["share"] for row in panels["failures"]}
-    assert {row["reason"] for row in panels["share"]} == {panels["failures"][0]["reason"]}
+    assert panels["failures"][0]["reason"] in {row["reason"] for row in panels["share"]}, "its story tells it"
     assert "process share-events" in {row["name"] for row in panels["trace"]}
 
 
